@@ -1,0 +1,11 @@
+"""The one error that users are meant to read."""
+
+from __future__ import annotations
+
+
+class InputError(ValueError):
+    """Something the user gave cannot be used.
+
+    The message is one clear sentence that says what was expected and what came. The command line prints it
+    without a traceback and exits with status 2; from Python it is an ordinary `ValueError`.
+    """

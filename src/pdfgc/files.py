@@ -1,0 +1,47 @@
+"""Output files that are either complete or absent."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pdfgc.errors import InputError
+
+
+def check_output(path: str | os.PathLike[str]) -> Path:
+    """The path of a file that is to be written, checked before any long work starts.
+
+    Raises:
+        InputError: when the path is a folder, or its folder is missing or cannot be written to.
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise InputError(f"{target} is a folder, but the output must be a file")
+    if not target.parent.is_dir():
+        raise InputError(f"the folder {target.parent} for the output {target.name} does not exist")
+    if not os.access(target.parent, os.W_OK):
+        raise InputError(f"the folder {target.parent} for the output {target.name} cannot be written to")
+    return target
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A temporary path beside `path`, renamed to it when the block ends well and removed when it does not.
+
+    The temporary name is hidden, holds `.part`, and keeps the suffix, because writers of pictures and videos
+    choose their format by it. An older file at `path` stays untouched until the new one is complete; anything
+    that leaves the block early, Ctrl-C included, leaves nothing behind.
+
+    Raises:
+        InputError: as `check_output`.
+    """
+    target = check_output(path)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.part{target.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

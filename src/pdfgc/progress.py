@@ -1,0 +1,39 @@
+"""Progress bars on standard error, for people only."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
+
+_quiet = False
+
+
+def set_quiet(quiet: bool) -> None:
+    """Switches the progress bars of this process off (`--quiet`) or on again."""
+    global _quiet
+    _quiet = quiet
+
+
+def is_shown() -> bool:
+    """Whether bars are drawn: not under `--quiet`, and only where standard error is a terminal."""
+    return not _quiet and sys.stderr.isatty()
+
+
+def track(iterable: Iterable[T], total: int | None = None, description: str = "") -> Iterator[T]:
+    """Passes `iterable` on, item by item, and draws a progress bar while a person is watching.
+
+    Args:
+        iterable: what is worked through; it is read lazily.
+        total: the number of items, where it is known and `len(iterable)` does not say it.
+        description: a word or two in front of the bar.
+    """
+    if not is_shown():
+        yield from iterable
+        return
+    from tqdm import tqdm
+
+    with tqdm(iterable, total=total, desc=description or None, leave=False, dynamic_ncols=True) as bar:
+        yield from bar
