@@ -1,0 +1,38 @@
+# make demo   sets everything up and makes demo.mp4 and demo_sheet.png
+# make test   sets everything up, lints, and runs the tests
+# make lint   ruff and mypy alone
+# make clean  removes what the demo and the tests left; the .venv stays
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: setup demo test lint clean
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "pdfgc needs Python 3.10 or newer; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+		{ echo "could not make $(VENV); on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: $(READY)
+	$(BIN)/pdfgc animate demo/astronaut.jpg --audio demo/speech.flac --pose demo/nod.safetensors \
+		--eyes demo/look.safetensors --expression demo/smile.safetensors -o demo.mp4
+	$(BIN)/python scripts/contact_sheet.py demo.mp4 -o demo_sheet.png
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf demo.mp4 demo.mp4.motion.safetensors demo.motion.safetensors demo_sheet.png \
+		.pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
