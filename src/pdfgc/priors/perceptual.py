@@ -1,8 +1,8 @@
 """LPIPS v0.1 (Zhang et al., CVPR 2018): how different two pictures look, from ImageNet features.
 
-The networks are written out here (torchvision is not used): AlexNet's five and VGG16's five ReLU outputs, each
-normalised along the channels, squared difference weighted per channel by the learned heads, mean over the picture,
-summed over the layers. Agrees with the authors' `lpips` package (version 0.1) to float rounding.
+The networks are written out here (torchvision is not used): five ReLU outputs of AlexNet or VGG16, each
+normalised along the channels, their squared difference weighted per channel by the learned heads, mean over the
+picture, summed over the layers.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SCALE = (0.458, 0.448, 0.450)
 """ImageNet's mean and deviation, for pictures in -1..1 (LPIPS' `ScalingLayer`)."""
 
 NORM_FLOOR = 1e-12
-"""Added to a squared feature norm: invisible in the value, keeps the gradient finite where a feature is all zero."""
+"""Added to a squared feature norm: keeps the gradient finite where a feature is all zero."""
 
 SMALLEST_SIDE = {"alex": 31, "vgg": 16}
 """Pixels below which the deepest layer would be empty."""
@@ -89,17 +89,20 @@ class LPIPS(nn.Module):
     """Perceptual distance with frozen weights; differentiable in both pictures.
 
     Works in any memory format and under bfloat16 autocast: the convolutions run in the autocast type, the
-    normalisation, heads and sums in float32. A picture that needs no gradient is run without building a graph.
+    normalisation, heads and sums in float32. A picture that needs no gradient is run without a graph.
 
     Args:
         net: `"alex"` (fast; the paper's metric) or `"vgg"` (30 times slower; common as a training loss).
-        pretrained: read the published weights (`pdfgc.weights`: `lpips_alex`, `lpips_vgg`); `False` leaves them
-            random, which only shape and gradient tests want.
+        pretrained: read the published weights (`lpips_alex` or `lpips_vgg` of `pdfgc.weights`); `False` leaves
+            them random, which only shape and gradient tests want.
         weights: a safetensors file to read instead of the registered one.
 
     Raises:
         InputError: the weights are neither in the cache nor reachable.
     """
+
+    shift: Tensor
+    scale: Tensor
 
     def __init__(self, net: Net = "alex", *, pretrained: bool = True, weights: Path | None = None) -> None:
         super().__init__()
@@ -129,7 +132,7 @@ class LPIPS(nn.Module):
         return self.distance(self.maps(x), self.maps(y))
 
     def maps(self, x: Tensor) -> list[Tensor]:
-        """Channel-normalised float32 maps of pictures `[B, 3, H, W]` in -1..1; keep them to reuse a target."""
+        """Channel-normalised float32 maps of pictures `[B, 3, H, W]` in -1..1; keep a target's for reuse."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and x.requires_grad):
             maps = self.features((x - self.shift) / self.scale)
             return [_normalise(m.float()) for m in maps]
