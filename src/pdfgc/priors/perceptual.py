@@ -1,8 +1,8 @@
 """LPIPS v0.1 (Zhang et al., CVPR 2018): how different two pictures look, from ImageNet features.
 
 The networks are written out here (torchvision is not used): five ReLU outputs of AlexNet or VGG16, each
-normalised along the channels, their squared difference weighted per channel by the learned heads, mean over the
-picture, summed over the layers.
+normalised along the channels, their squared difference weighted per channel by the learned heads, mean over
+the picture, summed over the layers.
 """
 
 from __future__ import annotations
@@ -93,8 +93,8 @@ class LPIPS(nn.Module):
 
     Args:
         net: `"alex"` (fast; the paper's metric) or `"vgg"` (30 times slower; common as a training loss).
-        pretrained: read the published weights (`lpips_alex` or `lpips_vgg` of `pdfgc.weights`); `False` leaves
-            them random, which only shape and gradient tests want.
+        pretrained: read the published weights (`lpips_alex` or `lpips_vgg` of `pdfgc.weights`); `False`
+            leaves them random, which only shape and gradient tests want.
         weights: a safetensors file to read instead of the registered one.
 
     Raises:
