@@ -1,0 +1,174 @@
+"""What the stages of a run leave for each other and for `--model RUN`.
+
+    RUN/<stage>/weights.safetensors    averaged weights of the modules that the stage exports
+    RUN/model.safetensors              all of them together: the run as a model
+
+In both, a tensor's name is `<module>.<name in the module's state>`, and the metadata entry `pdfgc` is a
+JSON object with the preset, the resolved configuration and the steps trained.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from pdfgc.errors import InputError
+from pdfgc.files import atomic_path
+
+STAGES: dict[str, str] = {
+    "stage1": "pdfgc.training.stage1",
+    "stage2-lips": "pdfgc.training.stage2_lips",
+    "stage2-eyes": "pdfgc.training.stage2_eyes",
+    "stage2-pose": "pdfgc.training.stage2_pose",
+    "stage3": "pdfgc.training.stage3",
+}
+"""The stages in the order of `all`, and the module whose `build(setup)` makes each."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Result:
+    """One file of module weights."""
+
+    tensors: dict[str, Tensor]
+    """By `<module>.<name>`."""
+    about: dict[str, Any]
+    """The metadata: `preset`, `config`, and `stages` (name -> step, finished, sha256 where known)."""
+
+    def module(self, name: str) -> dict[str, Tensor]:
+        """The state of one module; empty when the file has none of that name."""
+        prefix = f"{name}."
+        return {key[len(prefix) :]: value for key, value in self.tensors.items() if key.startswith(prefix)}
+
+
+def write_result(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
+    """Writes module weights and what is known about them, complete or not at all."""
+    own = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
+    with atomic_path(path) as temporary:
+        save_file(own, temporary, metadata={"pdfgc": json.dumps(about)})
+
+
+def read_result(path: Path) -> Result:
+    """Reads what `write_result` wrote.
+
+    Raises:
+        InputError: when the file is missing, damaged, or not written by `write_result`.
+    """
+    if not path.is_file():
+        raise InputError(f"expected a weights file at {path}, but there is none")
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+    except SafetensorError as error:
+        raise InputError(
+            f"expected a safetensors file, but {path} cannot be read as one ({error})"
+        ) from error
+    if "pdfgc" not in metadata:
+        raise InputError(f"expected weights written by pdfgc train, but {path} lacks the pdfgc metadata")
+    return Result(tensors, json.loads(metadata["pdfgc"]))
+
+
+@dataclass
+class Results:
+    """The results of the stages of a run, read as they are asked for."""
+
+    run: Path
+    used: dict[str, str] = field(default_factory=dict)
+    """sha256 of the weights file of every stage that was loaded from: what a later stage depends on."""
+    _read: dict[str, Result] = field(default_factory=dict)
+
+    def stages(self) -> list[str]:
+        """Names of the stages that have a result, in training order."""
+        return [stage for stage in STAGES if self._path(stage).is_file()]
+
+    def of(self, stage: str) -> Result:
+        """One stage's result.
+
+        Raises:
+            InputError: when the stage has not been trained in this run.
+        """
+        path = self._path(stage)
+        if stage not in self._read:
+            if not path.is_file():
+                raise InputError(
+                    f"{self.run} has no result of {stage} yet; run `pdfgc train {stage}` in it first"
+                )
+            result = read_result(path)
+            if not result.about["stages"][stage]["finished"]:
+                log.warning(
+                    "%s has not finished its steps; later stages will build on its present state", stage
+                )
+            self._read[stage] = result
+        self.used[stage] = fingerprint(path)
+        return self._read[stage]
+
+    def load(self, name: str, module: nn.Module) -> None:
+        """Loads a module's weights from the latest stage that exports a module of that name.
+
+        Raises:
+            InputError: when no trained stage exports it, or its shapes differ from the module's.
+        """
+        for stage in reversed(self.stages()):
+            if any(key.startswith(f"{name}.") for key in _tensor_names(self._path(stage))):
+                try:
+                    module.load_state_dict(self.of(stage).module(name))
+                except RuntimeError as error:
+                    raise InputError(
+                        f"the module {name} of {stage} in {self.run} does not fit the configuration: {error}"
+                    ) from error
+                return
+        raise InputError(
+            f"no stage trained in {self.run} has a module named {name}; train the earlier stages first"
+        )
+
+    def _path(self, stage: str) -> Path:
+        return self.run / stage / "weights.safetensors"
+
+
+def write_model(run: Path) -> Path | None:
+    """Joins the results of all stages into `RUN/model.safetensors`; a later stage's module replaces an
+    earlier's.
+
+    Returns:
+        The file's path, or None when no stage has a result yet.
+    """
+    results = Results(run)
+    tensors: dict[str, Tensor] = {}
+    about: dict[str, Any] = {"stages": {}}
+    for stage in results.stages():
+        result = results.of(stage)
+        replaced = {name.split(".", 1)[0] for name in result.tensors}
+        tensors = {name: tensor for name, tensor in tensors.items() if name.split(".", 1)[0] not in replaced}
+        tensors.update(result.tensors)
+        about.update({key: value for key, value in result.about.items() if key != "stages"})
+        about["stages"].update(result.about["stages"])
+    if not tensors:
+        return None
+    path = run / "model.safetensors"
+    write_result(path, tensors, about)
+    return path
+
+
+def fingerprint(path: Path) -> str:
+    """sha256 of a file, as a hexadecimal string."""
+    with open(path, "rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _tensor_names(path: Path) -> list[str]:
+    with safe_open(path, "pt") as file:
+        return list(file.keys())
