@@ -1,6 +1,6 @@
 # make demo   sets everything up and makes demo.mp4 and demo_sheet.png
 # make test   sets everything up, lints, and runs the tests
-# make lint   ruff and mypy alone
+# make lint   ruff and mypy alone; make format lays the source out as ruff wants it
 # make clean  removes what the demo and the tests left; the .venv stays
 
 PYTHON ?= python3
@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test lint clean
+.PHONY: setup demo test lint format clean
 
 setup: $(READY)
 
@@ -32,6 +32,10 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
 clean:
 	rm -rf demo.mp4 demo.mp4.motion.safetensors demo.motion.safetensors demo_sheet.png \
