@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import pytest
 
-from pdfgc.arguments import Call, Option, parse
+from pdfgc.arguments import Call, Group, Option, parse
 from pdfgc.errors import InputError
 
 
@@ -38,7 +38,7 @@ def wash() -> None:
 
 
 def read(*words: str) -> Call:
-    return parse("kitchen", "A kitchen.", {"cook": cook, "sink": {"wash": wash}}, list(words), "1.0")
+    return parse("kitchen", "A kitchen.", {"cook": cook, "sink": Group("The sink", {"wash": wash})}, list(words), "1.0")
 
 
 def keywords(*words: str) -> dict[str, Any]:

