@@ -23,7 +23,7 @@ MESH_POINTS = 478
 
 _FLIP = (1.0, -1.0, -1.0)  # image axes (y down, z away) <-> head axes (y up, z towards the camera)
 
-POSE_SCALE = 0.055
+POSE_SCALE = 0.063
 """Crop units per centimetre when the log-scale entry of a pose is 0: a usual head crop."""
 
 

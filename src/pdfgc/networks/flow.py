@@ -1,0 +1,106 @@
+"""Where the driving mesh says each pixel comes from: backward flows computed, not learned.
+
+All maps are offsets in crop units (-1..1 across the crop): a pixel at `p` of the driving frame is read from the
+portrait at `p + offset(p)`. Three guesses are offered to the generator, which mixes and corrects them:
+
+- the *mesh* flow, a kernel regression of the 478 displacements: exact near mesh points;
+- two *rigid* flows, the head's rotation and translation applied to a plane facing the camera, one through the face
+  outline and one through the ears: right for hair, ears and neck, which the mesh does not cover;
+- no motion, for the background (implicit, an offset of zero).
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pdfgc.face.geometry import MESH_POINTS, POSE_SCALE, canonical_face, euler_to_rotation
+
+RIGID_PLANES_CM = (3.0, -4.0)
+"""Depth of the rigid planes in front of the head's origin: the rim of the face mesh, and the ears and hair line."""
+
+_DEPTH_SOFTNESS = 0.1  # crop units: points this much nearer to the camera weigh e times more, a soft z-buffer
+_WIDTH_PER_SPACING = 0.6  # kernel width as a share of the distance to the neighbouring mesh points
+
+
+def pixel_centres(size: int) -> Tensor:
+    """`[size, size, 2]` x, y of the pixel centres of a square map in crop units (grid_sample, align_corners=False)."""
+    axis = (torch.arange(size, dtype=torch.float32) + 0.5) * (2 / size) - 1
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    return torch.stack([x, y], -1)
+
+
+def kernel_widths(grid: int) -> Tensor:
+    """`[478]` kernel width of every mesh point in crop units: fine at eyes and lips, coarse on the cheeks."""
+    face = canonical_face()
+    vertices, triangles = face["vertices"], face["triangles"].long()
+    edges = torch.cat([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+    lengths = (vertices[edges[:, 0]] - vertices[edges[:, 1]]).norm(dim=-1)
+    total, count = torch.zeros(MESH_POINTS), torch.zeros(MESH_POINTS)
+    for end in (0, 1):
+        total.index_add_(0, edges[:, end], lengths)
+        count.index_add_(0, edges[:, end], torch.ones_like(lengths))
+    widths = _WIDTH_PER_SPACING * POSE_SCALE * total / count.clamp(min=1)
+    finest = 0.5 * 2 / grid  # half a cell: a narrower kernel would fall between the samples
+    return widths.clamp(min=finest)
+
+
+def mesh_flow(source: Tensor, driving: Tensor, widths: Tensor, grid: int) -> Tensor:
+    """Kernel regression of the mesh displacements.
+
+    The logarithm of a Gaussian kernel is linear in (|p|^2, p, 1), so the regression is an attention of pixels to
+    mesh points; the fused kernel keeps it at a few milliseconds a frame.
+
+    Args:
+        source: `[B, 478, 3]` the portrait's crop mesh.
+        driving: `[B, 478, 3]` the driving crop mesh.
+        widths: `[478]` from `kernel_widths`.
+        grid: side of the map.
+
+    Returns:
+        Offsets `[B, 2, grid, grid]`.
+    """
+    batch = len(driving)
+    pixels = pixel_centres(grid).to(source).view(-1, 2)
+    query = torch.cat([pixels.square().sum(1, keepdim=True), pixels, torch.ones_like(pixels[:, :1])], 1)
+    sharpness = 1 / widths.to(source).square()
+    points = driving[..., :2]
+    nearness = -(driving[..., 2] - driving[..., 2].mean(1, keepdim=True)) / _DEPTH_SOFTNESS
+    key = torch.cat(
+        [
+            (-sharpness / 2).expand(batch, -1)[..., None],
+            sharpness[:, None] * points,
+            (nearness - sharpness / 2 * points.square().sum(-1))[..., None],
+        ],
+        -1,
+    )
+    value = F.pad(source[..., :2] - driving[..., :2], (0, 2))
+    offsets = F.scaled_dot_product_attention(query.expand(batch, 1, -1, -1), key[:, None], value[:, None], scale=1.0)
+    return offsets[:, 0, :, :2].transpose(1, 2).reshape(batch, 2, grid, grid)
+
+
+def rigid_flows(source_pose: Tensor, driving_pose: Tensor, grid: int) -> Tensor:
+    """Flows of planes that turn and move with the head.
+
+    Args:
+        source_pose: `[B, 6]` the portrait's pose (`geometry.fit_pose`).
+        driving_pose: `[B, 6]`.
+        grid: side of the map.
+
+    Returns:
+        Offsets `[B, 2 * planes, grid, grid]`, x and y of each plane of `RIGID_PLANES_CM` in turn.
+    """
+    rotation_s, rotation_d = euler_to_rotation(source_pose[:, :3]), euler_to_rotation(driving_pose[:, :3])
+    scale_s = POSE_SCALE * torch.exp(source_pose[:, 5])[:, None, None]
+    scale_d = POSE_SCALE * torch.exp(driving_pose[:, 5])[:, None, None]
+    points = pixel_centres(grid).to(source_pose).view(1, -1, 2)
+    flip = source_pose.new_tensor([1.0, -1.0])
+    centred = (points - driving_pose[:, None, 3:5]) * flip / scale_d
+    flows = []
+    for depth in RIGID_PLANES_CM:
+        in_camera = torch.cat([centred, torch.full_like(centred[..., :1], depth)], -1)
+        turned = in_camera @ rotation_d @ rotation_s.transpose(1, 2)
+        landed = scale_s * turned[..., :2] * flip + source_pose[:, None, 3:5]
+        flows.append((landed - points).transpose(1, 2).reshape(-1, 2, grid, grid))
+    return torch.cat(flows, 1)

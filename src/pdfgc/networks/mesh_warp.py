@@ -1,0 +1,277 @@
+"""The generator of preset `small`: it moves the portrait's own pixels and paints only what they cannot show.
+
+One frame: the flows of `flow.py` and the drawings of `sketch.py` go to `FlowNet`, which settles where every pixel
+comes from; the portrait's features are warped there at three scales; `Painter` corrects the flow once more, paints,
+and says how much of each pixel is painted and how much is the portrait's, warped. Everything works on offsets in crop
+units, so the flow has no resolution of its own and a portrait keeps the sharpness it came with.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pdfgc.face.geometry import fit_pose
+from pdfgc.networks.flow import RIGID_PLANES_CM, kernel_widths, mesh_flow, pixel_centres, rigid_flows
+from pdfgc.networks.sketch import SKETCH_CHANNELS
+
+FLOW_GRID = 64
+_GUESSES = 2 + len(RIGID_PLANES_CM)  # mesh, rigid planes, no motion
+
+
+class PortraitFeatures(NamedTuple):
+    """A portrait encoded once."""
+
+    image: Tensor
+    """`[B, 3, S, S]`, -1..1."""
+    fine: Tensor
+    """`[B, C, S/2, S/2]`"""
+    middle: Tensor
+    """`[B, 2C, S/4, S/4]`"""
+    coarse: Tensor
+    """`[B, 4C, S/8, S/8]`"""
+
+    def expand(self, batch: int) -> PortraitFeatures:
+        """One portrait seen as a batch of `batch`, without copies."""
+        return PortraitFeatures(*(t.expand(batch, -1, -1, -1) for t in self))
+
+    def repeat(self, times: int) -> PortraitFeatures:
+        """Every portrait of the batch `times` times in a row."""
+        return PortraitFeatures(*(t.repeat_interleave(times, 0) for t in self))
+
+
+@dataclass(frozen=True)
+class Window:
+    """The square of the output that is painted, in pixels; multiples of 8. Training paints windows to save time."""
+
+    left: int
+    top: int
+    side: int
+
+    def of(self, maps: Tensor, size: int) -> Tensor:
+        """This window of maps `[B, C, s, s]` that span an output of `size` pixels."""
+        k = maps.shape[-1] / size
+        left, top, side = int(self.left * k), int(self.top * k), int(self.side * k)
+        return maps[..., top : top + side, left : left + side]
+
+
+def computed_flows(source: Tensor, driving: Tensor, widths: Tensor) -> Tensor:
+    """What the geometry says about driving frames, before any learned part.
+
+    Args:
+        source, driving: `[B, 478, 3]` float32 crop meshes of the portrait and of the frames.
+        widths: `[478]` from `flow.kernel_widths`.
+
+    Returns:
+        `[B, 2 (1 + planes), G, G]` the mesh flow and the rigid flows, offsets in crop units.
+    """
+    rigid = rigid_flows(fit_pose(source), fit_pose(driving), FLOW_GRID)
+    return torch.cat([mesh_flow(source, driving, widths, FLOW_GRID), rigid], 1)
+
+
+def warp(maps: Tensor, offsets: Tensor, window: Window | None = None, size: int = 0) -> Tensor:
+    """Read `maps [B, C, H, H]` at each pixel of `offsets [B, 2, h, h]`, in float32 coordinates."""
+    grid = pixel_centres(offsets.shape[-1] if window is None else int(offsets.shape[-1] * size / window.side))
+    grid = grid.to(offsets.device).permute(2, 0, 1)[None]
+    if window is not None:
+        grid = window.of(grid, size)
+    points = (grid + offsets.float()).permute(0, 2, 3, 1)
+    return F.grid_sample(maps.float(), points, padding_mode="border", align_corners=False).to(maps.dtype)
+
+
+def _conv(inputs: int, outputs: int, *, size: int = 3, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(inputs, outputs, size, stride, size // 2), nn.LeakyReLU(0.1, inplace=True))
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions around a skip; the second starts at zero."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = _conv(channels, channels)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+        nn.init.zeros_(self.second.weight)
+        nn.init.zeros_(self.second.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.second(self.first(x))
+
+
+class PortraitEncoder(nn.Module):
+    """Portrait `[B, 3, S, S]` in -1..1 to features at 1/2, 1/4 and 1/8."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.fine = nn.Sequential(_conv(3, channels, size=5, stride=2), ResidualBlock(channels))
+        self.middle = nn.Sequential(_conv(channels, 2 * channels, stride=2), ResidualBlock(2 * channels))
+        self.coarse = nn.Sequential(
+            _conv(2 * channels, 4 * channels, stride=2), ResidualBlock(4 * channels), ResidualBlock(4 * channels)
+        )
+
+    def forward(self, image: Tensor) -> PortraitFeatures:
+        fine = self.fine(image)
+        middle = self.middle(fine)
+        return PortraitFeatures(image, fine, middle, self.coarse(middle))
+
+
+class FlowNet(nn.Module):
+    """Mixes the computed flows, adds what they miss, and marks what the portrait does not show."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        inputs = 3 * _GUESSES + 2 * (_GUESSES - 1) + 2 * SKETCH_CHANNELS
+        c = channels
+        self.stem = _conv(inputs, c)
+        self.down = nn.ModuleList([_conv(c, 2 * c, stride=2), _conv(2 * c, 3 * c, stride=2), _conv(3 * c, 4 * c, stride=2)])
+        self.middle = nn.Sequential(ResidualBlock(4 * c), ResidualBlock(4 * c))
+        self.up = nn.ModuleList([_conv(7 * c, 3 * c), _conv(5 * c, 2 * c), _conv(3 * c, c)])
+        self.heads = nn.Conv2d(c, _GUESSES + 2 + 1, 3, padding=1)
+        nn.init.zeros_(self.heads.weight)
+        nn.init.zeros_(self.heads.bias)
+
+    def forward(self, image: Tensor, flows: Tensor, source_sketch: Tensor, driving_sketch: Tensor) -> tuple[Tensor, Tensor]:
+        """Return offsets `[B, 2, G, G]` in crop units and the logit `[B, 1, G, G]` that the portrait shows the pixel.
+
+        Args:
+            image: `[B, 3, G, G]` the portrait, small.
+            flows: `[B, 2 (1 + planes), G, G]` from `computed_flows`.
+            source_sketch, driving_sketch: `[B, SKETCH_CHANNELS, G, G]`, 0..1.
+        """
+        guesses = [*flows.split(2, 1), torch.zeros_like(flows[:, :2])]
+        looks = [warp(image, guess) for guess in guesses[:-1]] + [image]
+        x = self.stem(torch.cat([*looks, 4 * flows, source_sketch, driving_sketch], 1))
+        skips = []
+        for down in self.down:
+            skips.append(x)
+            x = down(x)
+        x = self.middle(x)
+        for up, skip in zip(self.up, reversed(skips), strict=True):
+            x = up(torch.cat([F.interpolate(x, scale_factor=2.0, mode="nearest"), skip], 1))
+        heads = self.heads(x).float()
+        mesh_prior = 6 * (driving_sketch[:, :1].float() - 0.3)  # before training: the mesh where it is, else a rigid head
+        logits = heads[:, :_GUESSES] + F.pad(mesh_prior, (0, 0, 0, 0, 0, _GUESSES - 1))
+        mix = torch.softmax(logits, 1)
+        offsets = torch.stack([mix[:, i : i + 1] * guess.float() for i, guess in enumerate(guesses)]).sum(0)
+        return offsets + 0.1 * heads[:, _GUESSES : _GUESSES + 2], heads[:, -1:]
+
+
+class Painter(nn.Module):
+    """Warped features and the driving sketch to the frame."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        c = channels
+        self.coarse = nn.Sequential(_conv(4 * c + SKETCH_CHANNELS + 1, 4 * c), ResidualBlock(4 * c), ResidualBlock(4 * c))
+        self.middle = nn.Sequential(_conv(4 * c + 2 * c + SKETCH_CHANNELS, 2 * c), ResidualBlock(2 * c))
+        self.refine = nn.Conv2d(2 * c, 2 * 4, 3, padding=1)
+        self.fine = nn.Sequential(_conv(2 * c + c + 4 * SKETCH_CHANNELS + 12, c + 8), ResidualBlock(c + 8))
+        self.paint = nn.Conv2d(c + 8, 4 * 4, 3, padding=1)
+        for head in (self.refine, self.paint):
+            nn.init.zeros_(head.weight)
+            nn.init.zeros_(head.bias)
+
+    def forward(
+        self, portrait: PortraitFeatures, offsets: Tensor, shown: Tensor, sketch: Tensor, window: Window
+    ) -> tuple[Tensor, Tensor]:
+        """Return the frame `[B, 3, w, w]` in -1..1 and the share of painted pixels `[B, 1, w, w]`.
+
+        Args:
+            portrait: the encoded portrait.
+            offsets: `[B, 2, G, G]`; shown: `[B, 1, G, G]` from `FlowNet`.
+            sketch: `[B, SKETCH_CHANNELS, S, S]` the driving sketch at full size, 0..1.
+            window: the part of the output to paint, w = window.side.
+        """
+        size = sketch.shape[-1]
+
+        def at(maps: Tensor, divisor: int) -> Tensor:
+            return window.of(_resize(maps, size // divisor), size)
+
+        def warped(maps: Tensor, offset: Tensor) -> Tensor:
+            return warp(maps, offset, window, size)
+
+        sketch_4 = F.avg_pool2d(window.of(sketch, size), 4)
+        offset_8, offset_4, offset_2 = at(offsets, 8), at(offsets, 4), at(offsets, 2)
+        x = self.coarse(torch.cat([warped(portrait.coarse, offset_8), F.avg_pool2d(sketch_4, 2), at(shown, 8)], 1))
+        x = torch.cat([_double(x), warped(portrait.middle, offset_4), sketch_4], 1)
+        x = self.middle(x)
+        offset_2 = offset_2 + 0.02 * F.pixel_shuffle(self.refine(x).float(), 2)
+        pixels = warped(portrait.image, _double(offset_2, "bilinear"))
+        finest = [_double(x), warped(portrait.fine, offset_2), F.pixel_unshuffle(window.of(sketch, size), 2)]
+        x = self.fine(torch.cat([*finest, F.pixel_unshuffle(pixels, 2).to(x.dtype)], 1))
+        paint = F.pixel_shuffle(self.paint(x).float(), 2)
+        painted_share = torch.sigmoid(paint[:, 3:] - 2 - _resize_to(at(shown, 2), window.side))
+        colour = torch.tanh(paint[:, :3] + _soft_inverse_tanh(pixels.float()))
+        return painted_share * colour + (1 - painted_share) * pixels.float(), painted_share
+
+
+def _double(maps: Tensor, mode: str = "nearest") -> Tensor:
+    return F.interpolate(maps, scale_factor=2.0, mode=mode, align_corners=False if mode == "bilinear" else None)
+
+
+def _resize(maps: Tensor, size: int) -> Tensor:
+    """Square maps to another size: averaged when they shrink."""
+    if maps.shape[-1] > size:
+        return F.avg_pool2d(maps, maps.shape[-1] // size)
+    return _resize_to(maps, size)
+
+
+def _resize_to(maps: Tensor, size: int) -> Tensor:
+    if maps.shape[-1] == size:
+        return maps
+    return F.interpolate(maps, size=(size, size), mode="bilinear", align_corners=False)
+
+
+def _soft_inverse_tanh(pixels: Tensor) -> Tensor:
+    return torch.atanh(pixels.clamp(-0.97, 0.97))
+
+
+class MeshWarpGenerator(nn.Module):
+    """Portrait and driving mesh to a frame (design.md, preset `small`, step 4)."""
+
+    widths: Tensor
+
+    def __init__(self, *, channels: int = 24, flow_channels: int = 32) -> None:
+        super().__init__()
+        self.encoder = PortraitEncoder(channels)
+        self.flow = FlowNet(flow_channels)
+        self.painter = Painter(channels)
+        self.register_buffer("widths", kernel_widths(FLOW_GRID), persistent=False)
+
+    def encode(self, image: Tensor) -> PortraitFeatures:
+        """`[B, 3, S, S]` in -1..1, S a multiple of 64, to features that every frame reuses."""
+        return self.encoder(image)
+
+    def flows(self, source_mesh: Tensor, driving_mesh: Tensor) -> Tensor:
+        """The computed flows of crop meshes `[B, 478, 3]`, see `computed_flows`."""
+        return computed_flows(source_mesh.float(), driving_mesh.float(), self.widths)
+
+    def forward(
+        self,
+        portrait: PortraitFeatures,
+        flows: Tensor,
+        source_sketch: Tensor,
+        driving_sketch: Tensor,
+        window: Window | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Paint frames.
+
+        Args:
+            portrait: from `encode`, same batch as the flows.
+            flows: from `flows`.
+            source_sketch: `[B, SKETCH_CHANNELS, S, S]` drawing of the portrait's mesh, 0..1.
+            driving_sketch: the same of the driving mesh.
+            window: paint only this part (training).
+
+        Returns:
+            The frame `[B, 3, w, w]` in -1..1, the painted share `[B, 1, w, w]`, the flow offsets `[B, 2, G, G]`.
+        """
+        size = driving_sketch.shape[-1]
+        small = _resize(portrait.image, FLOW_GRID)
+        sketches = _resize(source_sketch, FLOW_GRID), _resize(driving_sketch, FLOW_GRID)
+        offsets, shown = self.flow(small, flows, *sketches)
+        frame, painted = self.painter(portrait, offsets, shown, driving_sketch, window or Window(0, 0, size))
+        return frame, painted, offsets
