@@ -150,7 +150,7 @@ def _matrix(box: CropBox, scale: float) -> np.ndarray:
 
 
 def _shrink(image: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
-    """Area-average a picture to `scale`; also the `[3, 3]` map from the pixel indices of the result to its."""
+    """Area-average a picture to `scale`; also the `[3, 3]` map from the result's indices to its own."""
     height, width = image.shape[:2]
     small_width, small_height = max(1, round(width * scale)), max(1, round(height * scale))
     x, y = width / small_width, height / small_height

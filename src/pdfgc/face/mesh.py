@@ -92,7 +92,7 @@ def mouth_opening(mesh: np.ndarray) -> np.ndarray:
 def eye_opening(mesh: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Gap between the lids over the eye's width: subject's left and right eye, each `[...]`.
 
-    About 0.1 when shut, 0.3 when open, 0.45 when wide.
+    Under 0.1 when shut, about 0.3 when open, 0.4 when wide.
     """
     points = canonical(mesh)
     left, right = (
@@ -107,7 +107,7 @@ def gaze(mesh: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Offset of the iris centre from the middle of the eye's corners, along and across the line between them,
     over the eye's width. Horizontal is positive to the image's right, vertical is positive downwards (as
-    pose's yaw and pitch); the usual range is -0.25..0.25 and -0.15..0.15.
+    pose's yaw and pitch); talking people stay within 0.11, and -0.12..0.05.
     """
     points = canonical(mesh)[..., :2]
     offsets = []
