@@ -7,12 +7,14 @@ import os
 import signal
 import sys
 from importlib.metadata import version
+from pathlib import Path
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 from pdfgc import progress
-from pdfgc.arguments import Group, Option, complain, parse
+from pdfgc.arguments import Group, Option, Verb, complain, parse
 from pdfgc.errors import InputError
+from pdfgc.evaluation import commands as evaluation
 
 PROGRAM = "pdfgc"
 DESCRIPTION = """\
@@ -25,6 +27,138 @@ Makes a portrait talk. Lips, head pose, eyes and expression each follow a source
 BAD_INPUT = 2
 INTERRUPTED = 128 + signal.SIGINT
 """What shells report of a program that Ctrl-C ended."""
+
+
+def _driver(text: str, metavar: str = "DRIVER") -> Option:
+    return Option(text, metavar, group="who drives what")
+
+
+def _reading(text: str, metavar: str | None = None) -> Option:
+    return Option(text, metavar, group="how drivers are read")
+
+
+def _picture(text: str, metavar: str | None = None) -> Option:
+    return Option(text, metavar, group="the picture")
+
+
+ModelName = Annotated[
+    str, Option("a model that comes with pdfgc, a .safetensors file, or a training run's folder", "MODEL")
+]
+MissingFaces = Annotated[
+    Literal["hold", "skip", "fail"],
+    _reading("frames that show no face: hold the last one, pass smoothly over them, or fail"),
+]
+FolderRate = Annotated[str, _reading("frames a second of folders of numbered frames", "FPS")]
+
+
+def animate(
+    portrait: Annotated[Path, Option("a photo of the person who is to talk")],
+    /,
+    *,
+    output: Annotated[Path, Option("the video to write, .mp4", "OUT", "-o")],
+    audio: Annotated[
+        Path | None, _driver("speech: moves the lips and is heard; sound or a video", "FILE")
+    ] = None,
+    lips: Annotated[str | None, _driver("lips from this instead of from the speech")] = None,
+    pose: Annotated[str | None, _driver("turns, tilts and shifts of the head")] = None,
+    eyes: Annotated[str | None, _driver("gaze and blinks")] = None,
+    gaze: Annotated[str | None, _driver("gaze alone")] = None,
+    blink: Annotated[str | None, _driver("blinks alone")] = None,
+    expression: Annotated[str | None, _driver("the feeling: brows, cheeks, smile; not the speech")] = None,
+    track: Annotated[
+        str | None,
+        _driver("everything not named above, such as an earlier result's track"),
+    ] = None,
+    loop: Annotated[
+        Literal["pingpong", "wrap", "hold"],
+        _reading("what follows a driver's end: back and forth, from the start, or standing still"),
+    ] = "pingpong",
+    missing: MissingFaces = "hold",
+    smooth: Annotated[
+        float,
+        _reading("how much videos are smoothed in time: 1 as usual, 0 not at all", "FACTOR"),
+    ] = 1.0,
+    folder_fps: FolderRate = "25",
+    fps: Annotated[
+        str | None, _picture("frames a second, such as 25 or 30000/1001 (default: 25)", "FPS")
+    ] = None,
+    duration: Annotated[
+        str | None,
+        _picture("seconds (default: the speech's, or the longest driver's)", "SECONDS"),
+    ] = None,
+    size: Annotated[
+        int | None,
+        _picture("side in pixels (default: the model's; the photo's with --paste-back)", "PIXELS"),
+    ] = None,
+    paste_back: Annotated[bool, _picture("the whole photo with the head in it")] = False,
+    quality: Annotated[int, _picture("0 to 51; smaller looks better, larger saves space", "CRF")] = 18,
+    face: Annotated[int, Option("which face of the photo, 0 for the largest", "N")] = 0,
+    model: ModelName = "small",
+    dry_run: Annotated[bool, Option("say what would be made, and stop")] = False,
+) -> None:
+    """Makes a portrait talk.
+
+    A DRIVER is a video, a picture, a folder of numbered frames, a saved motion track, or a word:
+      hold  what the portrait itself shows; for everything that is not named
+      zero  the neutral position
+      idle  gentle blinks and sway, for eyes and pose
+
+    The speech sets the length; without it, the longest moving driver. The motion that was rendered is saved
+    beside OUT as a track, so that one part can be changed later while the rest stays:
+
+      pdfgc animate face.jpg --audio a.wav --pose nod.mp4 -o one.mp4
+      pdfgc animate face.jpg --audio a.wav --track one.motion.safetensors --eyes look.mp4 -o two.mp4
+
+    Raises:
+        InputError: files, words and numbers that cannot be used, or nothing that moves.
+    """
+
+
+def train(
+    stage: Annotated[
+        Literal["stage1", "stage2-lips", "stage2-eyes", "stage2-pose", "stage3", "all"],
+        Option("what to train; each builds on the ones before it in the same run"),
+    ],
+    /,
+    *,
+    data: Annotated[Path, Option("what `pdfgc prepare` made", "SHARDS")],
+    run: Annotated[Path, Option("the folder that everything is written to", "RUN")],
+    preset: Annotated[str, Option("the configuration: small, tiny, or a .yaml file", "PRESET")] = "small",
+    set_: Annotated[
+        tuple[str, ...], Option("changes to the configuration, such as training.steps=500", "KEY=VALUE")
+    ] = (),
+    max_minutes: Annotated[float | None, Option("stop after so long, with a checkpoint", "M")] = None,
+    device: Annotated[str, Option("auto (a GPU where there is one), cpu, cuda, cuda:1", "DEVICE")] = "auto",
+    dry_run: Annotated[bool, Option("show clips, steps, losses and sizes, and stop")] = False,
+) -> None:
+    """Trains a model of your own, stage by stage.
+
+    The same command again goes on where the last one stopped, and so does one that was interrupted. Losses
+    stand in RUN/<stage>/log.jsonl and in tensorboard, pictures in RUN/<stage>/samples. RUN is a model for
+    `pdfgc animate --model RUN`.
+
+      pdfgc prepare clips/ -o shards
+      pdfgc train all --data shards --run runs/mine --max-minutes 60
+
+    Raises:
+        InputError: an unknown configuration, data that does not fit, a missing earlier stage.
+        KeyboardInterrupt: when it was asked to stop, after the checkpoint.
+    """
+    from pdfgc.training import run as runs
+
+    if dry_run:
+        say(runs.plan(stage, data=data, run=run, preset=preset, changes=set_))
+        return
+    outcomes = runs.train(
+        stage, data=data, run=run, preset=preset, changes=set_, max_minutes=max_minutes, device=device
+    )
+    for outcome in outcomes:
+        ending = {"finished": "finished", "time": "out of time", "stopped": "stopped"}[outcome.reason]
+        say(f"{outcome.stage}: {ending} at step {outcome.step} after {outcome.minutes:.1f} minutes")
+    if not outcomes:
+        say(f"every stage of {run} is finished")
+    if outcomes and outcomes[-1].reason == "stopped":
+        raise KeyboardInterrupt
 
 
 def weights_list() -> None:
@@ -62,7 +196,13 @@ def weights_fetch(
         say(f"{name}: {locate(name)}")
 
 
-VERBS = {
+VERBS: dict[str, Verb | Group] = {
+    "animate": animate,
+    "train": train,
+    "evaluate": Group(
+        "Measures how well drivers are followed, and what else moves",
+        {"control": evaluation.control, "cases": evaluation.cases},
+    ),
     "weights": Group(
         "Pretrained files of others: what is used, and getting it",
         {"list": weights_list, "fetch": weights_fetch},
