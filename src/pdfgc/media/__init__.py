@@ -1,0 +1,1 @@
+"""Frames and samples with exact times: reading and writing of videos, sound and pictures."""
