@@ -6,15 +6,20 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 from pdfgc import progress
 from pdfgc.arguments import Group, Option, Verb, complain, parse
 from pdfgc.errors import InputError
 from pdfgc.evaluation import commands as evaluation
+from pdfgc.files import check_output
+
+if TYPE_CHECKING:
+    from pdfgc.model import Model
 
 PROGRAM = "pdfgc"
 DESCRIPTION = """\
@@ -112,6 +117,63 @@ def animate(
     Raises:
         InputError: files, words and numbers that cannot be used, or nothing that moves.
     """
+    from pdfgc.avatar import Avatar
+    from pdfgc.media.writer import SUFFIXES
+
+    _check_output(output, SUFFIXES, [portrait, audio, lips, pose, eyes, gaze, blink, expression, track])
+    performance = Avatar(_load(model), portrait, face=face).animate(
+        audio=audio,
+        lips=lips,
+        expression=expression,
+        eyes=eyes,
+        gaze=gaze,
+        blink=blink,
+        pose=pose,
+        track=track,
+        fps=fps,
+        duration=duration,
+        loop=loop,
+        missing=missing,
+        smooth=smooth,
+        folder_fps=folder_fps,
+        size=size,
+        paste_back=paste_back,
+    )
+    what = (
+        f"{output}: {len(performance)} frames of {performance.width}x{performance.height} pixels, "
+        f"{float(performance.fps):g} a second, {float(len(performance) / performance.fps):.2f} s"
+    )
+    if not dry_run:
+        performance.save(output, quality=quality)
+    say(f"would make {what}" if dry_run else what)
+
+
+def motion(
+    clip: Annotated[Path, Option("a video, a picture, or a folder of numbered frames")],
+    /,
+    *,
+    output: Annotated[Path, Option("the track to write, .safetensors", "OUT", "-o")],
+    missing: MissingFaces = "hold",
+    folder_fps: FolderRate = "25",
+    model: ModelName = "small",
+) -> None:
+    """Saves the motion of a clip as a track, which drives a portrait without the clip.
+
+    A track holds numbers only: lips, expression, eyes and head pose for every frame, no picture. It belongs
+    to the model that made it. It is saved as measured; smoothing happens when it drives.
+
+      pdfgc motion nod.mp4 -o nod.motion.safetensors
+      pdfgc animate face.jpg --pose nod.motion.safetensors -o out.mp4
+
+    Raises:
+        InputError: a clip that cannot be read or shows no face.
+    """
+    from pdfgc.drivers import read_motion
+
+    _check_output(output, (".safetensors",), [clip])
+    track = read_motion(clip, _load(model), missing=missing, fps=folder_fps)
+    track.save(output)
+    say(f"{output}: {len(track)} frames, {float(track.duration):.2f} s, {track.found.mean():.0%} with a face")
 
 
 def train(
@@ -196,8 +258,25 @@ def weights_fetch(
         say(f"{name}: {locate(name)}")
 
 
+def _load(name: str) -> Model:
+    from pdfgc.model import load
+
+    return load(name)
+
+
+def _check_output(output: Path, suffixes: Sequence[str], inputs: Sequence[Path | str | None]) -> None:
+    """Raises InputError for an output that could not be written or would overwrite an input."""
+    if output.suffix.lower() not in suffixes:
+        raise InputError(f"the output must be named {' or '.join(suffixes)}, but it is {output.name}")
+    check_output(output)
+    for path in inputs:
+        if path is not None and output.exists() and Path(path).exists() and output.samefile(path):
+            raise InputError(f"the output {output} is also an input; name another one")
+
+
 VERBS: dict[str, Verb | Group] = {
     "animate": animate,
+    "motion": motion,
     "train": train,
     "evaluate": Group(
         "Measures how well drivers are followed, and what else moves",
