@@ -1,0 +1,322 @@
+"""A portrait made ready: drivers in, frames out."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from fractions import Fraction
+from importlib.metadata import version
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from pdfgc.drivers import Driver, Drivers, Missing, MotionEncoder, Part, check_driver
+from pdfgc.errors import InputError
+from pdfgc.motion import BLINK, FACTORS, GAZE, MotionTrack
+from pdfgc.performance import Performance, Renderer, head_view, picture_view
+from pdfgc.progress import track as show_progress
+from pdfgc.timing import Loop, Number, check_loop, exact, exact_rate, frame_count
+
+if TYPE_CHECKING:
+    from pdfgc.face.tracker import Face
+
+DEFAULT_FPS = Fraction(25)
+"""Frames a second of the result (spec section 1)."""
+
+SILENT_BLOCK = 16_000
+"""Samples at once of the silence that follows sound that is too short."""
+
+FIRST_FRAMES = 100
+"""Frames of a video among which its portrait, the first one with a face, is looked for."""
+
+MAX_FACES = 16
+"""Faces of a portrait that can be told apart by number."""
+
+
+class Portrait(Protocol):
+    """A portrait encoded by a model."""
+
+    @property
+    def codes(self) -> Mapping[str, np.ndarray]:
+        """Its own motion codes `{factor: [D]}`."""
+
+
+class TalkingModel(MotionEncoder, Renderer, Protocol):
+    """All that an avatar asks of a model; `pdfgc.model.Model` is one."""
+
+    def encode_speech(self, wave: Iterable[np.ndarray], fps: Fraction) -> Iterator[np.ndarray]:
+        """Lip codes `[n, 500]`; row i is about time i / fps of the sound (mono, 16 kHz, in blocks)."""
+
+    def portrait(self, image: np.ndarray, mesh: np.ndarray, blendshapes: np.ndarray) -> Any:
+        """Encodes a head crop `[S, S, 3]` uint8 with its crop mesh `[478, 3]` and blendshapes `[52]`."""
+
+
+class Avatar:
+    """A portrait that a model has found, cropped and encoded, once.
+
+    Args:
+        model: what renders it.
+        portrait: a picture of any kind and size, a video (its first frame with a face), or pixels `[H, W, 3]`
+            uint8 RGB.
+        face: which of several faces, 0 the largest.
+
+    Attributes:
+        picture: `[H, W, 3]` uint8, the whole picture.
+        box: the head's square in it.
+        codes: the portrait's own motion codes `{factor: [D]}`.
+        name: the picture's file name.
+
+    Raises:
+        InputError: the picture cannot be read, shows no face, or not that many.
+    """
+
+    def __init__(
+        self, model: TalkingModel, portrait: str | os.PathLike[str] | np.ndarray, *, face: int = 0
+    ) -> None:
+        from pdfgc.face.crop import crop, crop_mesh, head_box
+
+        self.model = model
+        self.name = "picture" if isinstance(portrait, np.ndarray) else Path(portrait).name
+        self.picture, found = _find_face(portrait, self.name, face)
+        self.box = head_box([found])
+        head = crop(self.picture, self.box, model.size)
+        self._portrait: Portrait = model.portrait(head, crop_mesh(found.mesh, self.box), found.blendshapes)
+        self.codes = {name: np.asarray(self._portrait.codes[name], np.float32) for name in FACTORS}
+
+    def animate(
+        self,
+        *,
+        audio: str | os.PathLike[str] | None = None,
+        lips: Driver | None = None,
+        expression: Driver | None = None,
+        eyes: Driver | None = None,
+        gaze: Driver | None = None,
+        blink: Driver | None = None,
+        pose: Driver | None = None,
+        track: Driver | None = None,
+        fps: Number | None = None,
+        duration: Number | None = None,
+        loop: Loop = "pingpong",
+        missing: Missing = "hold",
+        smooth: float = 1.0,
+        folder_fps: Number = 25,
+        size: int | None = None,
+        paste_back: bool = False,
+    ) -> Performance:
+        """Works out the motion; the frames are rendered as the result is iterated over or saved.
+
+        Args:
+            audio: speech, a sound file or a video with sound. It moves the lips, sets the length, is heard.
+            lips, expression, eyes, pose: what moves each factor: a video, a picture, a folder of numbered
+                frames, a motion track, `hold` (the portrait's own), `zero` (canonical) or `idle` (eyes and
+                pose only). Lips also take `audio`. Default: lips the audio where there is one, then `track`,
+                then `hold`.
+            gaze, blink: finer drivers, in place of those parts of the eyes.
+            track: what moves every factor not named, most often the track an earlier result left beside its
+                video; its frame rate is then the default too.
+            fps: frames a second of the result, default 25.
+            duration: seconds of the result. Default: the audio's; without audio the longest driver's.
+            loop: what follows the end of a shorter driver.
+            missing: what stands for frames of drivers that show no face.
+            smooth: how much videos are smoothed in time, 1 as usual, 0 not at all.
+            folder_fps: frames a second of folders of numbered frames.
+            size: side of the result in pixels (default the model's); with `paste_back` its longer side
+                (default the picture's own).
+            paste_back: the whole picture with the head in it, rather than the head alone.
+
+        Raises:
+            InputError: an input that cannot be used, or nothing that moves.
+        """
+        check_loop(loop)
+        named = {"lips": lips, "expression": expression, "eyes": eyes, "pose": pose}
+        named |= {"gaze": gaze, "blink": blink}
+        chosen, spoken = _choose(named, track=track, has_audio=audio is not None)
+        view = (
+            picture_view(self.picture, self.box, size)
+            if paste_back
+            else head_view(self.model.size if size is None else size)
+        )
+        rate = None if fps is None else exact_rate(fps)
+        length = self._length(audio, duration)
+        drivers = Drivers(
+            self.model, self.codes, missing=missing, smooth=smooth, folder_fps=folder_fps, until=length
+        )
+        parts = {slot: drivers.resolve(slot, driver) for slot, driver in chosen.items()}
+        if rate is None:
+            rate = DEFAULT_FPS if track is None else _rate_of(drivers.resolve("pose", track))
+        length = _longest(parts) if length is None else length
+        frames = frame_count(length, rate)
+        codes, found = _sample(parts, rate, frames, loop)
+        if spoken and audio is not None:
+            codes["lips"] = self._speak(audio, rate, frames)
+        names = {slot: _name(driver) for slot, driver in chosen.items()}
+        names |= {"lips": "audio"} if spoken else {}
+        rendered = MotionTrack.from_codes(
+            codes, fps=rate, found=found, metadata=self._describe(names, audio, smooth)
+        )
+        return Performance(self.model, self._portrait, rendered, view, fps=rate, audio=audio)
+
+    @staticmethod
+    def _length(audio: str | os.PathLike[str] | None, duration: Number | None) -> Fraction | None:
+        """Seconds of the result where the drivers have no say in it."""
+        if duration is not None:
+            seconds = exact(duration, "a duration")
+            if seconds <= 0:
+                raise InputError(f"a duration must be more than 0 seconds, not {duration}")
+            return seconds
+        if audio is None:
+            return None
+        from pdfgc.media.audio import audio_duration
+
+        return audio_duration(audio)
+
+    def _speak(self, audio: str | os.PathLike[str], fps: Fraction, frames: int) -> np.ndarray:
+        """Lip codes `[frames, 500]` of the sound, silence after its end."""
+        from pdfgc.media.audio import SPEECH_RATE, stream_audio
+
+        codes = np.zeros((frames, FACTORS["lips"]), np.float32)
+        samples = math.ceil(frames / fps * SPEECH_RATE)
+        filled = 0
+        sound = _lasting(stream_audio(audio, SPEECH_RATE), samples)
+        wave = show_progress(sound, math.ceil(samples / SPEECH_RATE), "speech")
+        for rows in self.model.encode_speech(wave, fps):
+            kept = rows[: frames - filled]
+            codes[filled : filled + len(kept)] = kept
+            filled += len(kept)
+        if filled:
+            codes[filled:] = codes[filled - 1]
+        return codes
+
+    def _describe(
+        self, drivers: Mapping[str, str], audio: str | os.PathLike[str] | None, smooth: float
+    ) -> dict[str, str]:
+        """What the saved track says of itself. File names only: folders are the maker's own business."""
+        words = {
+            "model": self.model.fingerprint,
+            "preset": self.model.preset,
+            "pdfgc": version("pdfgc"),
+            "portrait": self.name,
+            "drivers": json.dumps(drivers),
+            "smoothed": json.dumps(smooth),
+            "note": "the motion of a synthetic video",
+        }
+        return words if audio is None else {**words, "audio": Path(audio).name}
+
+
+def _find_face(
+    portrait: str | os.PathLike[str] | np.ndarray, name: str, number: int
+) -> tuple[np.ndarray, Face]:
+    """The picture and the face in it."""
+    from pdfgc.face.tracker import FaceTracker
+
+    if not 0 <= number < MAX_FACES:
+        raise InputError(f"faces are numbered 0 (the largest) to {MAX_FACES - 1}, not {number}")
+    looked = most = 0
+    with FaceTracker(max_faces=max(number + 1, 2)) as tracker:
+        for image in _pictures(portrait):
+            faces = tracker.detect(image)
+            looked, most = looked + 1, max(most, len(faces))
+            if len(faces) > number:
+                return image, faces[number]
+    where = name if looked == 1 else f"the first {looked} frames of {name}"
+    if most:
+        raise InputError(f"face {number} was asked for, but {where} shows {most}, numbered from 0")
+    raise InputError(f"no face was found in {where}; a portrait must show one, roughly from the front")
+
+
+def _pictures(portrait: str | os.PathLike[str] | np.ndarray) -> Iterator[np.ndarray]:
+    if isinstance(portrait, np.ndarray):
+        if portrait.ndim != 3 or portrait.shape[2] != 3 or portrait.dtype != np.uint8:
+            raise InputError(f"a portrait must be [H, W, 3] uint8, not {portrait.shape} {portrait.dtype}")
+        yield portrait
+        return
+    from pdfgc.media.video import read_frames
+
+    if Path(portrait).is_dir():
+        raise InputError(f"{portrait} is a folder, but a portrait must be a picture or a video")
+    for frame in islice(read_frames(portrait), FIRST_FRAMES):
+        yield frame.image
+
+
+def _choose(
+    named: Mapping[str, Driver | None], *, track: Driver | None, has_audio: bool
+) -> tuple[dict[str, Driver], bool]:
+    """The driver of each slot, checked, and whether the audio moves the lips (which then have no slot)."""
+    spoken = named["lips"] == "audio" or (named["lips"] is None and has_audio)
+    if spoken and not has_audio:
+        raise InputError("the lips are to follow the audio, but no audio is given")
+    fallback: Driver = "hold" if track is None else track
+    chosen: dict[str, Driver] = {}
+    for slot, driver in named.items():
+        if slot == "lips" and spoken:
+            continue
+        if driver is not None:
+            chosen[slot] = driver
+        elif slot in FACTORS:
+            chosen[slot] = fallback
+    for slot, driver in chosen.items():
+        check_driver(slot, driver)
+    return chosen, spoken
+
+
+def _rate_of(part: Part) -> Fraction:
+    """The frame rate that a track to be rendered again brings along."""
+    return part.track.fps or DEFAULT_FPS
+
+
+def _longest(parts: Mapping[str, Part]) -> Fraction:
+    lengths = [part.track.duration for part in parts.values() if part.sets_length]
+    # a stock track never ends; it is shown once where there is nothing else
+    lengths = lengths or [part.track.duration for part in parts.values() if part.moves]
+    if not lengths:
+        raise InputError(
+            "nothing moves: give audio, or for lips, expression, eyes or pose a video, a folder of frames, "
+            "a motion track or idle"
+        )
+    return max(lengths)
+
+
+def _sample(
+    parts: Mapping[str, Part], fps: Fraction, frames: int, loop: Loop
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Codes `{factor: [T, D]}` at the result's frames, gaze and blink laid over the eyes, and `found [T]`."""
+    codes: dict[str, np.ndarray] = {}
+    found = np.ones(frames, bool)
+    tracks = {id(part.track): part for part in parts.values()}
+    for key, part in tracks.items():
+        endless = part.moves and not part.sets_length
+        sampled = part.track.resample(
+            fps, frames=frames, loop="pingpong" if endless and loop == "hold" else loop
+        )
+        found &= sampled.found
+        for slot in (slot for slot, other in parts.items() if id(other.track) == key):
+            codes[slot] = sampled.codes["eyes" if slot in ("gaze", "blink") else slot]
+    eyes = codes["eyes"].copy()
+    for slot, dimensions in (("gaze", GAZE), ("blink", BLINK)):
+        if slot in codes:
+            eyes[:, dimensions] = codes.pop(slot)[:, dimensions]
+    return {**codes, "eyes": eyes}, found
+
+
+def _lasting(blocks: Iterable[np.ndarray], samples: int) -> Iterator[np.ndarray]:
+    """A wave cut, or carried on with silence, to a number of samples."""
+    left = samples
+    for block in blocks:
+        if left <= 0:
+            return
+        yield block[:left]
+        left -= len(block)
+    while left > 0:
+        silence = np.zeros(min(left, SILENT_BLOCK), np.float32)
+        yield silence
+        left -= len(silence)
+
+
+def _name(driver: Driver) -> str:
+    if isinstance(driver, MotionTrack):
+        return driver.metadata.get("source", "a track")
+    return Path(driver).name

@@ -1,0 +1,367 @@
+"""Drivers: a video, a still, a folder of frames, a saved track or a word becomes the track of a factor."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass
+from fractions import Fraction
+from importlib import resources
+from itertools import islice
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Literal, Protocol, get_args
+
+import numpy as np
+
+from pdfgc.errors import InputError
+from pdfgc.motion import FACTORS, SMOOTHING, MotionTrack
+from pdfgc.progress import track as show_progress
+from pdfgc.timing import Number, exact_rate
+
+if TYPE_CHECKING:
+    from pdfgc.face.crop import CropBox
+    from pdfgc.face.tracker import Face, FaceTracker
+
+log = logging.getLogger(__name__)
+
+Driver = str | os.PathLike[str] | MotionTrack
+"""A path (video, picture, folder of numbered frames, saved track), a track, or one of `WORDS`."""
+
+WORDS = ("hold", "zero", "idle")
+"""Drivers that are no files: the portrait's own code; the canonical code, zero; gentle blinks and sway."""
+
+Missing = Literal["hold", "skip", "fail"]
+"""What a frame without a face becomes: the last face's codes; a step between two faces; an error."""
+
+IDLE_SLOTS = ("eyes", "gaze", "blink", "pose")
+
+BATCH = 32
+"""Frames encoded at once."""
+
+BOX_FACES = 1000
+"""Faces of a driver, evenly spread, whose median places the crop; all of them up to 40 s at 25 a second."""
+
+SEARCH_PAUSE = 25
+"""Frames after a thorough search in vain before the next one: it is some twenty times slower than a look."""
+
+
+class MotionEncoder(Protocol):
+    """The part of a model that turns faces into codes; `pdfgc.model.Model` is one."""
+
+    @property
+    def preset(self) -> str:
+        """The configuration's name."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Differs for any two models whose codes mean different things."""
+
+    @property
+    def size(self) -> int:
+        """Side of the head crop in pixels."""
+
+    @property
+    def needs_crops(self) -> bool:
+        """Whether `encode_motion` looks at the pictures, not only at the meshes."""
+
+    def encode_motion(
+        self, crops: np.ndarray | None, meshes: np.ndarray, blendshapes: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Codes `{factor: [T, D]}` of head crops `[T, S, S, 3]` uint8, crop meshes and blendshapes."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A driver made ready.
+
+    Attributes:
+        track: its codes.
+        moves: whether there is movement in it.
+        sets_length: whether it may decide how long the result is.
+    """
+
+    track: MotionTrack
+    moves: bool
+    sets_length: bool
+
+
+class Drivers:
+    """Turns drivers into tracks for one portrait; every file is read once, however many factors it drives.
+
+    Args:
+        model: encodes the faces.
+        own: the portrait's codes `{factor: [D]}`, which `hold` and `idle` are about.
+        missing: what stands for frames without a face.
+        smooth: widths of the smoothing, relative to `motion.SMOOTHING`; 0 for none. Saved tracks that were
+            smoothed already are left alone.
+        folder_fps: frames a second of folders of numbered frames.
+        until: seconds of a driver that are needed, None for all of it.
+    """
+
+    def __init__(
+        self,
+        model: MotionEncoder,
+        own: Mapping[str, np.ndarray],
+        *,
+        missing: Missing = "hold",
+        smooth: float = 1.0,
+        folder_fps: Number = 25,
+        until: Fraction | None = None,
+    ) -> None:
+        if not 0 <= smooth <= 100:
+            raise InputError(f"smoothing must lie between 0 (none) and 100 times the usual, not {smooth}")
+        self._model = model
+        self._own = MotionTrack.still(own)
+        self._missing: Missing = missing
+        self._widths = {name: width * smooth for name, width in SMOOTHING.items()}
+        self._folder_fps = folder_fps
+        self._until = until
+        self._ready: dict[MotionTrack | str, Part] = {}
+
+    def resolve(self, slot: str, driver: Driver) -> Part:
+        """The track of a driver for a slot: a factor's name, `gaze` or `blink`.
+
+        Raises:
+            InputError: as `read_motion` and `MotionTrack.load`; for a track of another model.
+        """
+        check_driver(slot, driver)
+        key = driver if isinstance(driver, MotionTrack) else os.fspath(driver)
+        if key not in self._ready:
+            self._ready[key] = self._prepare(driver)
+        return self._ready[key]
+
+    def _prepare(self, driver: Driver) -> Part:
+        if driver == "hold":
+            return Part(self._own, False, False)
+        if driver == "zero":
+            return Part(MotionTrack.still({"pose": np.zeros(FACTORS["pose"])}), False, False)
+        if driver == "idle":
+            return Part(self._idle(), True, False)
+        track = driver if isinstance(driver, MotionTrack) else self._read(Path(driver))
+        track.require_model(self._model.fingerprint)
+        if "smoothed" not in track.metadata:
+            track = track.smooth(**self._widths)
+        moves = len(track) > 1
+        return Part(track, moves, moves)
+
+    def _read(self, path: Path) -> MotionTrack:
+        if path.suffix.lower() == ".safetensors":
+            return MotionTrack.load(path)
+        return read_motion(path, self._model, missing=self._missing, fps=self._folder_fps, until=self._until)
+
+    def _idle(self) -> MotionTrack:
+        """The portrait's own codes, moved as the stock track moves away from its first frame."""
+        with resources.as_file(resources.files("pdfgc.assets") / "idle.safetensors") as path:
+            stock = MotionTrack.load(path)
+        stock.require_model(self._model.fingerprint)
+        still = self._own.codes
+        codes = {name: still[name] + (stock.codes[name] - stock.codes[name][:1]) for name in ("eyes", "pose")}
+        return MotionTrack.from_codes(codes, times=[stock.time(n) for n in range(len(stock))])
+
+
+def check_driver(slot: str, driver: Driver) -> None:
+    """Raises InputError when a driver cannot be one; nothing is read for that."""
+    if isinstance(driver, MotionTrack) or driver in ("hold", "zero"):
+        return
+    if driver == "idle":
+        if slot not in IDLE_SLOTS:
+            raise InputError(f"idle moves {', '.join(IDLE_SLOTS)}, so it cannot drive the {slot}")
+        return
+    if not Path(driver).exists():
+        raise InputError(
+            f"there is no file {os.fspath(driver)} to drive the {slot}: expected a video, a picture, a "
+            f"folder of frames, a motion track, or one of {', '.join(WORDS)}"
+        )
+
+
+def read_motion(
+    path: str | os.PathLike[str],
+    model: MotionEncoder,
+    *,
+    missing: Missing = "hold",
+    fps: Number = 25,
+    until: Fraction | None = None,
+    tracker: FaceTracker | None = None,
+) -> MotionTrack:
+    """The motion codes of a video, a picture or a folder of numbered frames, frame by frame, unsmoothed.
+
+    Of several faces the largest of the first is followed. Memory does not hold pictures, so it grows with
+    length only by the codes (2.2 kB a frame).
+
+    Args:
+        path: what to read.
+        model: encodes the faces.
+        missing: what stands for frames without a face. `hold` repeats the last face's codes (the first one's,
+            before it). `skip` leaves the frames out, so that the codes run straight from the last face to the
+            next; only a first or a last frame is held, to keep the time.
+        fps: frames a second of a folder.
+        until: seconds that are needed; frames after the first one past that are not read.
+        tracker: finds the faces, up to some at once (default: one of its own).
+
+    Raises:
+        InputError: a file that cannot be read, no face in it, or `missing` is `fail` and a frame shows none.
+    """
+    from pdfgc.face.tracker import FaceTracker
+
+    if missing not in get_args(Missing):
+        raise InputError(f"missing must be one of {', '.join(get_args(Missing))}, not {missing!r}")
+    rate = exact_rate(fps)
+    with ExitStack() as stack:
+        eyes = stack.enter_context(nullcontext(tracker) if tracker else FaceTracker(max_faces=4))
+        store = stack.enter_context(tempfile.TemporaryFile())
+        seen = _watch(Path(path), eyes, rate, until, missing, store)
+        count = int(seen.found.sum())
+        if not count:
+            raise InputError(f"no face was found in {path}" + _among(len(seen.found)))
+        if count < len(seen.found):
+            log.warning("%s: no face in %d of %d frames", path, len(seen.found) - count, len(seen.found))
+        codes = _encode(Path(path), model, seen, rate)
+    rows, kept = _fill(seen.found, missing)
+    return MotionTrack.from_codes(
+        {name: values[rows] for name, values in codes.items()},
+        times=[seen.times[n] for n in kept],
+        found=seen.found[kept],
+        metadata={
+            "model": model.fingerprint,
+            "preset": model.preset,
+            "source": Path(path).name,
+            "frames_without_face": f"{len(seen.found) - count} ({missing})",
+        },
+    )
+
+
+def _among(frames: int) -> str:
+    return f", in none of its {frames} frames" if frames > 1 else ""
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """The faces of a driver.
+
+    Attributes:
+        times: of all frames.
+        found: `[T]` bool, whether a frame shows a face.
+        meshes: `[F, 478, 3]` float32, pixels, of the frames that do; mapped from a file.
+        blendshapes: `[F, 52]` float32.
+    """
+
+    times: list[Fraction]
+    found: np.ndarray
+    meshes: np.ndarray
+    blendshapes: np.ndarray
+
+
+def _watch(
+    path: Path,
+    tracker: FaceTracker,
+    fps: Fraction,
+    until: Fraction | None,
+    missing: Missing,
+    store: IO[bytes],
+) -> _Seen:
+    """Looks at every frame once; the meshes (5.7 kB a frame) go to `store`."""
+    times: list[Fraction] = []
+    found: list[bool] = []
+    blendshapes: list[np.ndarray] = []
+    follower = _Follower(tracker)
+    for image, time in _frames(path, fps, until, f"faces of {path.name}"):
+        face = follower.look(image)
+        times.append(time)
+        found.append(face is not None)
+        if face is not None:
+            store.write(face.mesh.astype(np.float32).tobytes())
+            blendshapes.append(face.blendshapes)
+        elif missing == "fail":
+            raise InputError(f"{path} shows no face at {float(time):.2f} s (frame {len(found)})")
+    store.flush()
+    shape = (len(blendshapes), 478, 3)
+    meshes = np.memmap(store, np.float32, "r", shape=shape) if blendshapes else np.zeros(shape, np.float32)
+    return _Seen(times, np.array(found), meshes, np.array(blendshapes, np.float32))
+
+
+def _frames(
+    path: Path, fps: Fraction, until: Fraction | None, description: str
+) -> Iterator[tuple[np.ndarray, Fraction]]:
+    """Pictures and times up to the first one at or after `until`, under a progress bar."""
+    from pdfgc.media.video import probe, read_frames
+
+    for frame in show_progress(read_frames(path, fps=fps), probe(path, fps=fps).frames, description):
+        yield frame.image, frame.time
+        if until is not None and frame.time >= until:
+            return
+
+
+class _Follower:
+    """Finds the same face from frame to frame, and spares long searches where there is none."""
+
+    def __init__(self, tracker: FaceTracker) -> None:
+        self._tracker = tracker
+        self._last: Face | None = None
+        self._pause = 0
+
+    def look(self, image: np.ndarray) -> Face | None:
+        """The face in a picture: nearest to the last one, or the largest where that one is gone."""
+        from pdfgc.face.tracker import SMALL_FACE
+
+        small = self._last is not None and self._last.size < SMALL_FACE
+        thorough = not self._pause and (self._last is None or small)
+        faces = self._tracker.detect(image, thorough=thorough)
+        if not faces and not thorough and not self._pause:
+            thorough = True
+            faces = self._tracker.detect(image)
+        if not faces:
+            self._pause = SEARCH_PAUSE if thorough else self._pause - 1
+            return None
+        self._pause = 0
+        self._last = self._choose(faces)
+        return self._last
+
+    def _choose(self, faces: list[Face]) -> Face:
+        last = self._last
+        if last is None:
+            return faces[0]
+        gaps = [float(np.linalg.norm((face.mesh - last.mesh)[:, :2].mean(0))) for face in faces]
+        nearest = int(np.argmin(gaps))
+        return faces[nearest] if gaps[nearest] < last.size else faces[0]
+
+
+def _encode(path: Path, model: MotionEncoder, seen: _Seen, fps: Fraction) -> dict[str, np.ndarray]:
+    """Codes `{factor: [F, D]}` of the frames with a face."""
+    from pdfgc.face.crop import crop_mesh, head_box
+    from pdfgc.face.tracker import Face
+
+    count = len(seen.meshes)
+    sample = np.unique(np.linspace(0, count - 1, min(count, BOX_FACES)).round().astype(int))
+    box = head_box([Face(np.array(seen.meshes[n]), seen.blendshapes[n], np.eye(4)) for n in sample])
+    codes = {name: np.empty((count, size), np.float32) for name, size in FACTORS.items()}
+    pictures = _crops(path, seen, fps, box, model.size) if model.needs_crops else None
+    for start in range(0, count, BATCH):
+        part = slice(start, min(start + BATCH, count))
+        crops = np.stack(list(islice(pictures, part.stop - start))) if pictures is not None else None
+        meshes = crop_mesh(np.array(seen.meshes[part]), box)
+        for name, values in model.encode_motion(crops, meshes, seen.blendshapes[part]).items():
+            codes[name][part] = values
+    return codes
+
+
+def _crops(path: Path, seen: _Seen, fps: Fraction, box: CropBox, size: int) -> Iterator[np.ndarray]:
+    """Head crops of the frames with a face; decoded a second time, for only now the box is known."""
+    from pdfgc.face.crop import crop
+
+    frames = _frames(path, fps, seen.times[-1], f"motion of {path.name}")
+    for (image, _), found in zip(frames, seen.found, strict=True):
+        if found:
+            yield crop(image, box, size)
+
+
+def _fill(found: np.ndarray, missing: Missing) -> tuple[np.ndarray, np.ndarray]:
+    """For `found [T]`: of each frame kept, the row among the found ones that it shows, and its number."""
+    rows = np.maximum(np.cumsum(found) - 1, 0)
+    if missing != "skip":
+        return rows, np.arange(len(found))
+    keep = found.copy()
+    keep[[0, -1]] = True
+    return rows[keep], np.flatnonzero(keep)
