@@ -84,13 +84,20 @@ class Results:
     """The results of the stages of a run, read as they are asked for."""
 
     run: Path
+    before: str | None = None
+    """Only stages that come before this one are seen; None sees all."""
+    pretend: bool = False
+    """Load nothing and miss nothing: for plans of stages whose earlier stages are not trained yet."""
     used: dict[str, str] = field(default_factory=dict)
     """sha256 of the weights file of every stage that was loaded from: what a later stage depends on."""
     _read: dict[str, Result] = field(default_factory=dict)
 
     def stages(self) -> list[str]:
         """Names of the stages that have a result, in training order."""
-        return [stage for stage in STAGES if self._path(stage).is_file()]
+        names = list(STAGES)
+        if self.before is not None:
+            names = names[: names.index(self.before)]
+        return [stage for stage in names if self._path(stage).is_file()]
 
     def of(self, stage: str) -> Result:
         """One stage's result.
@@ -119,6 +126,8 @@ class Results:
         Raises:
             InputError: when no trained stage exports it, or its shapes differ from the module's.
         """
+        if self.pretend:
+            return
         for stage in reversed(self.stages()):
             if any(key.startswith(f"{name}.") for key in _tensor_names(self._path(stage))):
                 try:

@@ -1,0 +1,375 @@
+"""The training loop that all stages share.
+
+The loop owns device, precision, optimisers, averages, checkpoints, resume, logs and the time budget; a
+`Stage` brings batches and losses. A run that was stopped, or killed, goes on exactly as if it had not been:
+on a CPU the losses are the same bit for bit.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections import deque
+from collections.abc import Generator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from pdfgc.config import Config, Training, config_to_dict
+from pdfgc.errors import InputError
+from pdfgc.files import atomic_path
+from pdfgc.progress import track
+from pdfgc.training.averages import Averages
+from pdfgc.training.checkpoint import (
+    Checkpoint,
+    list_checkpoints,
+    optimizer_tensors,
+    read_checkpoint,
+    restore_optimizer,
+    write_checkpoint,
+)
+from pdfgc.training.logs import Logs
+from pdfgc.training.stage import Batch, Draw, Phase, Stage
+from pdfgc.training.stopping import StopRequest
+
+log = logging.getLogger(__name__)
+
+
+class NonFiniteError(RuntimeError):
+    """A loss or a gradient became infinite or not a number; the message says where the batch was saved."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a call of `Loop.run` ended."""
+
+    stage: str
+    step: int
+    """Steps done in all."""
+    minutes: float
+    """Minutes trained in all."""
+    reason: Literal["finished", "time", "stopped"]
+    """All steps done, the time budget used up, or asked to stop by a signal."""
+    worked: bool
+    """Whether this call did any step."""
+
+
+def learning_rate(training: Training, step: int) -> float:
+    """The learning rate of a step (from 0): linear warm-up, then constant or a half cosine down to 0."""
+    if step < training.warmup:
+        return training.learning_rate * (step + 1) / training.warmup
+    if training.schedule == "cosine":
+        done = (step - training.warmup) / max(training.steps - training.warmup, 1)
+        return training.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+    return training.learning_rate
+
+
+class Loop:
+    """Trains one stage in its folder.
+
+    Args:
+        stage: what is trained.
+        config: the whole configuration; the stage's own `training` section steers the loop.
+        folder: `RUN/<stage>`; checkpoints found in it are continued from.
+        used: sha256 of the earlier stages' weights that the stage was built from.
+        device: where the networks run.
+
+    Raises:
+        InputError: when the configuration is impossible, or does not fit the checkpoint.
+    """
+
+    def __init__(
+        self, stage: Stage, config: Config, folder: Path, used: Mapping[str, str], device: torch.device
+    ) -> None:
+        self.stage, self.folder, self.device, self.used = stage, folder, device, dict(used)
+        self.config = config_to_dict(config)
+        self.training = config.stage(stage.name).training
+        if self.training.batch % self.training.accumulation:
+            raise InputError(
+                f"expected a batch that accumulation divides, but {stage.name} has batch "
+                f"{self.training.batch} and accumulation {self.training.accumulation}"
+            )
+        self.step = 0
+        self.minutes = 0.0
+        stage.to(device)
+        self._names: dict[Tensor, str] = {}
+        """Every trained parameter's name, `<module>.<name>`."""
+        trained = {name for phase in stage.phases for name in phase.modules}
+        for name, module in stage.modules.items():
+            if name in trained:
+                self._names.update(
+                    {p: f"{name}.{key}" for key, p in module.named_parameters() if p.requires_grad}
+                )
+            else:
+                module.requires_grad_(False)
+        self._trained = trained
+        self._optimizers = {phase.name: self._optimizer(phase) for phase in stage.phases}
+        averaged = {name for phase in stage.phases if phase.ema for name in phase.modules}
+        self.averages = Averages({name: stage.modules[name] for name in sorted(averaged)}, self.training.ema)
+        self._set_mode(training=True)
+        checkpoints = list_checkpoints(folder / "checkpoints")
+        if checkpoints:
+            self._restore(read_checkpoint(checkpoints[-1]))
+
+    def run(self, max_minutes: float | None = None) -> Outcome:
+        """Trains until the stage has all its steps, the time is used up, or a signal asks to stop.
+
+        A checkpoint is written in every case; SIGINT and SIGTERM let the step in hand finish first.
+
+        Raises:
+            NonFiniteError: when a loss or gradient is not finite; the last checkpoint stays as it was.
+        """
+        first, started = self.step, time.monotonic()
+        earlier_minutes, last_checkpoint = self.minutes, started
+        if self.step >= self.training.steps:
+            return self._outcome("finished", worked=False)
+        logs = Logs(self.folder, self.step, self.training.steps)
+        reason: Literal["finished", "time", "stopped"] = "finished"
+        steps = range(self.step, self.training.steps)
+        try:
+            with StopRequest() as stop, closing(self._batches(steps)) as batches:
+                for step in track(steps, description=self.stage.name):
+                    before = time.monotonic()
+                    values = self._do_step(next(batches), step)
+                    self.step = step + 1
+                    values["seconds"] = time.monotonic() - before
+                    logs.write(self.step, values, self._show(logs))
+                    now = time.monotonic()
+                    self.minutes = earlier_minutes + (now - started) / 60
+                    if self._wants_checkpoint((now - last_checkpoint) / 60):
+                        self._save()
+                        last_checkpoint = now
+                    if stop.asked:
+                        reason = "stopped"
+                    elif max_minutes is not None and now - started >= 60 * max_minutes:
+                        reason = "time"
+                    if reason != "finished" and self.step < self.training.steps:
+                        break
+                else:
+                    reason = "finished"
+        finally:
+            logs.close()
+        self._save()
+        return self._outcome(reason, worked=self.step > first)
+
+    def exports(self) -> dict[str, Tensor]:
+        """The averaged weights, and the buffers, of the modules that the stage adds to the model."""
+        with self.averages.in_place():
+            return {
+                f"{name}.{key}": value.detach().cpu().clone()
+                for name in self.stage.exports
+                for key, value in self.stage.modules[name].state_dict().items()
+            }
+
+    def _optimizer(self, phase: Phase) -> torch.optim.AdamW:
+        parameters = [p for name in phase.modules for p in self._parameters(name)]
+        if not parameters:
+            raise InputError(f"the phase {phase.name} of {self.stage.name} has nothing to train")
+        return torch.optim.AdamW(
+            parameters,
+            lr=self.training.learning_rate,
+            betas=phase.betas or self.training.betas,
+            weight_decay=self.training.weight_decay,
+        )
+
+    def _parameters(self, module: str) -> list[nn.Parameter]:
+        return [p for p in self.stage.modules[module].parameters() if p in self._names]
+
+    def _set_mode(self, training: bool) -> None:
+        for name, module in self.stage.modules.items():
+            module.train(training and name in self._trained)
+
+    # One step -----------------------------------------------------------------------------------------------
+
+    def _batches(self, steps: range) -> Generator[list[Batch], None, None]:
+        """The parts of each step's batch, made ahead by threads when there are workers."""
+        if self.training.workers == 0:
+            yield from (self._batch(step) for step in steps)
+            return
+        with ThreadPoolExecutor(self.training.workers, "batch") as pool:
+            ahead: deque[Future[list[Batch]]] = deque()
+            upcoming = iter(steps)
+            try:
+                for step in upcoming:
+                    ahead.append(pool.submit(self._batch, step))
+                    if len(ahead) > 2 * self.training.workers:
+                        yield ahead.popleft().result()
+                while ahead:
+                    yield ahead.popleft().result()
+            finally:
+                for future in ahead:
+                    future.cancel()
+
+    def _batch(self, step: int) -> list[Batch]:
+        parts = self.training.accumulation
+        size = self.training.batch // parts
+        return [self.stage.batch(Draw(self.training.seed, step, part * size, size)) for part in range(parts)]
+
+    def _do_step(self, parts: list[Batch], step: int) -> dict[str, float]:
+        """All phases of a step; returns every named loss and measure, each phase's total, and the rate."""
+        moved = [{key: value.to(self.device) for key, value in part.items()} for part in parts]
+        rate = learning_rate(self.training, step)
+        values: dict[str, float] = {}
+        for index, phase in enumerate(self.stage.phases):
+            if step % phase.interval == 0:
+                found = self._do_phase(index, phase, moved, step, rate)
+                if doubles := values.keys() & found.keys():
+                    raise ValueError(f"two phases of {self.stage.name} name a loss {sorted(doubles)}")
+                values.update(found)
+        self.averages.update(step)
+        return {**values, "learning_rate": rate}
+
+    def _do_phase(
+        self, index: int, phase: Phase, parts: list[Batch], step: int, rate: float
+    ) -> dict[str, float]:
+        optimizer = self._optimizers[phase.name]
+        own = [p for group in optimizer.param_groups for p in group["params"]]
+        training_now = set(own)
+        for parameter in self._names:
+            parameter.requires_grad_(parameter in training_now)
+        for group in optimizer.param_groups:
+            group["lr"] = rate * phase.learning_rate
+        optimizer.zero_grad(set_to_none=True)
+        values: dict[str, float] = {}
+        for number, part in enumerate(parts):
+            self._seed(step, number, index)
+            found = self._backward(phase, part, step, len(parts))
+            for name, value in found.items():
+                values[name] = values.get(name, 0.0) + value / len(parts)
+            if not all(math.isfinite(value) for value in found.values()):
+                raise self._not_finite(phase, step, part, found)
+        limit = self.training.clip or math.inf
+        norm = float(torch.nn.utils.clip_grad_norm_(own, limit))
+        if not math.isfinite(norm):
+            raise self._not_finite(phase, step, parts[-1], {**values, "gradient": norm})
+        optimizer.step()
+        return {**values, self._label("gradient", phase): norm}
+
+    def _backward(self, phase: Phase, part: Batch, step: int, parts: int) -> dict[str, float]:
+        """Adds the gradients of one part of the batch; returns its losses, measures and their total."""
+        half = self.training.precision == "bfloat16"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
+            losses = self.stage.losses(phase.name, part, step)
+        total = torch.zeros((), device=self.device)
+        for name, loss in losses.items():
+            if not loss.requires_grad:
+                continue
+            if name not in self.stage.weights:
+                raise InputError(f"the loss {name!r} of {self.stage.name} has no weight in the configuration")
+            if self.stage.weights[name] != 0:
+                total = total + self.stage.weights[name] * loss.float()
+        if not total.requires_grad:
+            raise InputError(f"every loss of the phase {phase.name} of {self.stage.name} is switched off")
+        (total / parts).backward()
+        names = [*losses, self._label("total", phase)]
+        stacked = torch.stack([loss.detach().float() for loss in (*losses.values(), total)])
+        return dict(zip(names, stacked.tolist(), strict=True))
+
+    def _label(self, name: str, phase: Phase) -> str:
+        return name if len(self.stage.phases) == 1 else f"{phase.name}_{name}"
+
+    def _seed(self, *place: int) -> None:
+        """Seeds torch's global generators by the place in the run, so that no generator has to be saved."""
+        sequence = np.random.SeedSequence((self.training.seed, *place))
+        torch.manual_seed(int(sequence.generate_state(1, np.uint64)[0]))
+
+    def _not_finite(
+        self, phase: Phase, step: int, part: Batch, values: Mapping[str, float]
+    ) -> NonFiniteError:
+        path = self.folder / f"not-finite-step-{step + 1:08d}.safetensors"
+        with atomic_path(path) as temporary:
+            save_file({name: value.cpu().clone().contiguous() for name, value in part.items()}, temporary)
+        bad = ", ".join(name for name, value in values.items() if not math.isfinite(value))
+        return NonFiniteError(
+            f"{self.stage.name} stopped at step {step + 1} in the phase {phase.name}: not finite: {bad}; the "
+            f"batch is saved in {path}, and training goes on from the last checkpoint when it is called again"
+        )
+
+    # Between steps ------------------------------------------------------------------------------------------
+
+    def _show(self, logs: Logs) -> dict[str, float]:
+        """Sample sheet and measurements on held-out clips where they are due, with the averaged weights."""
+        last = self.step == self.training.steps
+        due = [every > 0 and (last or self.step % every == 0) for every in self._intervals()]
+        validation: dict[str, float] = {}
+        if any(due):
+            self._set_mode(training=False)
+            with self.averages.in_place(), torch.no_grad():
+                if due[0] and (sheet := self.stage.sample()) is not None:
+                    logs.sample(self.step, sheet)
+                if due[1]:
+                    validation = self.stage.validate()
+            self._set_mode(training=True)
+        return validation
+
+    def _intervals(self) -> tuple[int, int]:
+        return self.training.sample_every, self.training.validate_every
+
+    def _wants_checkpoint(self, minutes: float) -> bool:
+        by_step, by_clock = self.training.checkpoint_steps, self.training.checkpoint_minutes
+        if self.step == self.training.steps:
+            return False  # the end writes one anyway
+        return (by_step > 0 and self.step % by_step == 0) or (by_clock > 0 and minutes >= by_clock)
+
+    def _outcome(self, reason: Literal["finished", "time", "stopped"], worked: bool) -> Outcome:
+        return Outcome(self.stage.name, self.step, self.minutes, reason, worked)
+
+    def _save(self) -> None:
+        tensors = {
+            f"modules/{name}.{key}": value
+            for name, module in self.stage.modules.items()
+            for key, value in module.state_dict().items()
+        }
+        tensors.update({f"averages/{name}": value for name, value in self.averages.tensors.items()})
+        for name, optimizer in self._optimizers.items():
+            for key, value in optimizer_tensors(optimizer, self._names).items():
+                tensors[f"optimizer/{name}/{key}"] = value
+        checkpoint = Checkpoint(self.step, self.minutes, self.config, self.used, tensors)
+        write_checkpoint(self.folder / "checkpoints", checkpoint, self.training.keep)
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        self._compare(checkpoint)
+        for name, module in self.stage.modules.items():
+            prefix = f"modules/{name}."
+            state = {
+                key[len(prefix) :]: value
+                for key, value in checkpoint.tensors.items()
+                if key.startswith(prefix)
+            }
+            try:
+                module.load_state_dict(state)
+            except RuntimeError as error:
+                raise InputError(
+                    f"the module {name} does not fit the checkpoint in {self.folder}: {error}"
+                ) from error
+        self.averages.restore(checkpoint.part("averages"))
+        for name, optimizer in self._optimizers.items():
+            restore_optimizer(optimizer, self._names, checkpoint.part(f"optimizer/{name}"))
+        self.step, self.minutes = checkpoint.step, checkpoint.minutes
+        log.info("%s: going on from step %d", self.stage.name, self.step)
+
+    def _compare(self, checkpoint: Checkpoint) -> None:
+        """Refuses a checkpoint of other networks or other earlier stages; tells of other changes."""
+        section = self.stage.name.replace("-", "_")
+        for key in ("networks", "size"):
+            if checkpoint.config[key] != self.config[key]:
+                raise InputError(
+                    f"{self.folder} was begun with {key} {checkpoint.config[key]}, but the configuration has "
+                    f"{self.config[key]}; use another --run"
+                )
+        if checkpoint.config["stages"][section] != self.config["stages"][section]:
+            log.warning("%s goes on with a changed configuration", self.stage.name)
+        for stage, digest in checkpoint.used.items():
+            if self.used.get(stage) != digest:
+                raise InputError(
+                    f"{stage} has been trained further since {self.stage.name} began in {self.folder}; "
+                    "delete that folder to begin it anew, or use another --run"
+                )
