@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from pdfgc import cli
+from pdfgc import cli, progress
+from pdfgc.errors import InputError
 
 PDFGC = [sys.executable, "-m", "pdfgc.cli"]
 
@@ -93,3 +97,87 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("face_landmarker")
+
+
+@pytest.fixture
+def restored() -> Iterator[None]:
+    """Puts back what `cli.main` changes in this process."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+    progress.set_quiet(False)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "sentence"),
+    [
+        (InputError("expected a face,\nbut there is none"), 2, "expected a face, but there is none"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (OSError(errno.ENOSPC, "No space left on device", "out.mp4"), 1, "out.mp4: No space left on device"),
+        (ImportError("libGL.so.1: cannot open shared object file: none"), 1, "apt install libgl1"),
+        (OSError("libEGL.so.1: cannot open shared object file: none"), 1, "apt install libgl1"),
+    ],
+)
+@pytest.mark.usefixtures("restored")
+def test_how_it_ends(
+    error: BaseException,
+    status: int,
+    sentence: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def verb() -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "VERBS", {"verb": verb})
+    assert cli.main(["verb"]) == status
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.usefixtures("restored")
+def test_mistakes_of_our_own_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def verb() -> None:
+        raise ImportError("cannot import name 'x' from 'pdfgc'")
+
+    monkeypatch.setattr(cli, "VERBS", {"verb": verb})
+    with pytest.raises(ImportError):
+        cli.main(["verb"])
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_leave_no_partial_output(number: signal.Signals, status: int, tmp_path: Path) -> None:
+    code = """if True:
+        import sys, time
+        from pdfgc import cli, files
+        def verb():
+            with files.atomic_path("out.mp4") as temporary:
+                temporary.write_text("half")
+                print("working", flush=True)
+                time.sleep(60)
+        cli.VERBS["verb"] = verb
+        sys.exit(cli.main(["verb"]))
+    """
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "working\n"
+        process.send_signal(number)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == status
+    assert "Traceback" not in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_outputs_are_judged_before_any_work(tmp_path: Path) -> None:
+    face = tmp_path / "face.jpg"
+    face.write_bytes(b"not looked at")
+    refuses(pdfgc("animate", face, "-o", tmp_path / "out.gif"), "out.gif", ".mp4")
+    refuses(pdfgc("animate", face, "-o", tmp_path / "missing" / "out.mp4"), "does not exist")
+    (tmp_path / "clip.mp4").write_bytes(b"not looked at either")
+    same = pdfgc("animate", face, "--audio", tmp_path / "clip.mp4", "-o", tmp_path / "clip.mp4")
+    refuses(same, "is also an input")
+    refuses(pdfgc("motion", face, "-o", tmp_path / "track.npz"), ".safetensors")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", "face.jpg"]

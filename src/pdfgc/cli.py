@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -32,6 +33,9 @@ Makes a portrait talk. Lips, head pose, eyes and expression each follow a source
 BAD_INPUT = 2
 INTERRUPTED = 128 + signal.SIGINT
 """What shells report of a program that Ctrl-C ended."""
+
+_MISSING_LIBRARY = re.compile(r"^lib[\w.+-]+\.so\S*: cannot open shared object")
+"""How the loader speaks of system libraries that OpenCV and MediaPipe want and bare servers lack."""
 
 
 def _driver(text: str, metavar: str = "DRIVER") -> Option:
@@ -292,8 +296,8 @@ VERBS: dict[str, Verb | Group] = {
 def main(words: list[str] | None = None) -> int:
     """Runs a command line (default: this process's) and returns its exit status.
 
-    0 for done; 2 for input that cannot be used, with one sentence on standard error; 1 for a file system that
-    fails, likewise; 130 after Ctrl-C. Whatever the end, no partial output stays behind.
+    0 for done; 2 for input that cannot be used, with one sentence on standard error; 1 for a failing system
+    (a full disk, a missing library), likewise; 130 after Ctrl-C. Whatever the end, no partial output stays.
     """
     signal.signal(signal.SIGTERM, _stop)
     try:
@@ -313,10 +317,20 @@ def main(words: list[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except OSError as error:
-        complain(PROGRAM, f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except (OSError, ImportError) as error:
+        if isinstance(error, ImportError) and not _MISSING_LIBRARY.search(str(error)):
+            raise
+        complain(PROGRAM, _explain(error))
         return 1
     return 0
+
+
+def _explain(error: OSError | ImportError) -> str:
+    if _MISSING_LIBRARY.search(str(error)):
+        return f"{error}; on Debian and Ubuntu: apt install libgl1 libegl1 libgles2 libglib2.0-0"
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 def say(text: str) -> None:
