@@ -1,0 +1,165 @@
+"""Renders performances and measures them and their drivers, each thing once."""
+
+from __future__ import annotations
+
+import wave
+from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from pdfgc.errors import InputError
+from pdfgc.evaluation.cache import MeasurementCache, file_digest
+from pdfgc.evaluation.cases import PICTURE_SUFFIXES
+from pdfgc.evaluation.measurement import Measurement, Meter
+from pdfgc.files import atomic_path
+
+REVISION = 1
+"""Part of every cache key: raise it when a measure or the way frames are rendered changes."""
+
+
+class Puppet(Protocol):
+    """What is asked of an avatar; `pdfgc.avatar.Avatar` is one."""
+
+    @property
+    def animate(self) -> Callable[..., Iterable[np.ndarray]]:
+        """Rendered RGB frames `[H, W, 3]` uint8 for drivers named as in `DRIVERS`, `fps` and `duration`."""
+
+
+class Puppeteer(Protocol):
+    """What is asked of a model; `pdfgc.model.Model` is one."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies the weights."""
+
+    def avatar(self, portrait: Path) -> Puppet:
+        """An avatar of the largest face of a picture."""
+
+
+class Bench:
+    """Renders and measures, each thing once.
+
+    Args:
+        model: makes the avatars.
+        meter: measures frames.
+        cache: where measurements are kept.
+        seconds: longest performance that is rendered.
+    """
+
+    def __init__(self, model: Puppeteer, meter: Meter, cache: MeasurementCache, seconds: float) -> None:
+        self.model = model
+        self.meter = meter
+        self.cache = cache
+        self.seconds = seconds
+        self._avatar: tuple[Path, Puppet] | None = None
+        self._portraits: dict[Path, tuple[Path, np.ndarray]] = {}
+
+    def clip(self, path: Path) -> Measurement:
+        """Measures a driver from its beginning, at most `seconds` of it."""
+        key = self.cache.key(revision=REVISION, clip=file_digest(path), seconds=self.seconds)
+        if (known := self.cache.load(key)) is None:
+            known = self.meter.measure(_timed_frames(path, self.seconds))
+            self.cache.store(key, known)
+        return known
+
+    def perform(
+        self,
+        portrait: Path,
+        drivers: dict[str, str],
+        fps: Fraction,
+        frames: int | None = None,
+        sensor_noise: float = 0.0,
+    ) -> Measurement:
+        """Renders a portrait and measures it.
+
+        Args:
+            portrait: a picture.
+            drivers: argument of `animate` -> path or word.
+            fps: frames a second.
+            frames: how many; by default as many as the drivers ask for, at most `seconds` of them.
+            sensor_noise: see `Meter.measure`.
+        """
+        sources = {name: file_digest(Path(v)) if Path(v).exists() else v for name, v in drivers.items()}
+        key = self.cache.key(
+            revision=REVISION,
+            model=self.model.fingerprint,
+            portrait=file_digest(portrait),
+            drivers=sources,
+            fps=str(fps),
+            frames=frames,
+            seconds=self.seconds,
+            sensor_noise=sensor_noise,
+        )
+        if (known := self.cache.load(key)) is None:
+            pictures = self._render(portrait, drivers, fps, frames)
+            timed = ((float(i / fps), picture) for i, picture in enumerate(pictures))
+            known = self.meter.measure(timed, sensor_noise=sensor_noise)
+            self.cache.store(key, known)
+        return known
+
+    def _render(
+        self, portrait: Path, drivers: dict[str, str], fps: Fraction, frames: int | None
+    ) -> Iterator[np.ndarray]:
+        if self._avatar is None or self._avatar[0] != portrait:
+            self._avatar = (portrait, self.model.avatar(portrait))
+        length = {} if frames is None else {"duration": frames / fps}
+        rendered = self._avatar[1].animate(**drivers, **length, fps=fps)
+        return islice(rendered, round(self.seconds * fps) if frames is None else frames)
+
+    def portrait_picture(self, path: Path) -> tuple[Path, np.ndarray]:
+        """A portrait as a picture file, and its identity.
+
+        Of a video the first frame with a face is written into the cache folder.
+
+        Raises:
+            InputError: there is no face in it.
+        """
+        if path not in self._portraits:
+            self._portraits[path] = self._find_portrait(path)
+        return self._portraits[path]
+
+    def _find_portrait(self, path: Path) -> tuple[Path, np.ndarray]:
+        from pdfgc.media.video import read_frames, read_image
+
+        if path.suffix.lower() in PICTURE_SUFFIXES:
+            embedding = self.meter.portrait(read_image(path))
+            if embedding is not None:
+                return path, embedding
+        else:
+            for frame in read_frames(path):
+                embedding = self.meter.portrait(frame.image)
+                if embedding is not None:
+                    return self._keep_picture(frame.image, file_digest(path)), embedding
+        raise InputError(f"found no face in the portrait {path}")
+
+    def _keep_picture(self, image: np.ndarray, digest: str) -> Path:
+        from PIL import Image
+
+        path = self.cache.folder / f"portrait-{digest[:32]}.png"
+        if not path.exists():
+            with atomic_path(path) as temporary:
+                Image.fromarray(image).save(temporary)
+        return path
+
+    def silence(self) -> Path:
+        """A silent sound file as long as the longest performance: it sets a length and moves nothing."""
+        path = self.cache.folder / "silence.wav"
+        with atomic_path(path) as temporary, wave.open(str(temporary), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(16000)
+            file.writeframes(bytes(2 * round(16000 * self.seconds)))
+        return path
+
+
+def _timed_frames(path: Path, seconds: float) -> Iterator[tuple[float, np.ndarray]]:
+    from pdfgc.media.video import read_frames
+
+    for frame in read_frames(path):
+        if frame.time >= seconds:
+            return
+        yield float(frame.time), frame.image

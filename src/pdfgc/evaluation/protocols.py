@@ -1,0 +1,154 @@
+"""What is driven and what is measured: the control matrix (spec, section 5) and files of cases."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from pdfgc.errors import InputError
+from pdfgc.evaluation.bench import Bench
+from pdfgc.evaluation.cases import Case, is_filmed
+from pdfgc.evaluation.measurement import Measurement
+from pdfgc.evaluation.signals import pingpong
+from pdfgc.progress import track
+
+log = logging.getLogger(__name__)
+
+SENSOR_NOISE = 2.0
+"""Grey levels of noise on the frozen pictures of the row `nothing`, about what a compressed video carries."""
+
+POSE = ("pitch", "yaw", "roll", "matrix_pitch", "matrix_yaw", "matrix_roll", "shift_x", "shift_y", "zoom")
+GAZE = ("gaze_x", "gaze_y")
+MEASURES_OF = {
+    "audio": ("mouth",),
+    "lips": ("mouth",),
+    "pose": POSE,
+    "eyes": ("blink", *GAZE),
+    "gaze": GAZE,
+    "blink": ("blink",),
+    "expression": ("smile", "brow"),
+}
+"""What each argument of `Avatar.animate` is meant to move."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the control matrix.
+
+    Attributes:
+        name: as in the report.
+        arguments: the arguments of `Avatar.animate` that get the driving clip; all others are `hold`.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """Measures that the row is meant to move."""
+        return tuple(measure for argument in self.arguments for measure in MEASURES_OF[argument])
+
+
+ROWS = (
+    Row("nothing", ()),
+    Row("lips by audio", ("audio",)),
+    Row("lips by video", ("lips",)),
+    Row("pose", ("pose",)),
+    Row("gaze", ("gaze",)),
+    Row("blink", ("blink",)),
+    Row("expression", ("expression",)),
+    Row("all", ("audio", "pose", "eyes", "expression")),
+)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A rendered performance beside what drove it.
+
+    Attributes:
+        pair: names of the clip and the portrait, or of the case.
+        row: name of the row, or of the case.
+        drivers: measure -> `[T]` signal of the driver that it is compared with, at the output's times.
+        own: the measures that were meant to move.
+        output: what was measured on the rendered frames.
+        portrait: `[128]` identity of the portrait.
+    """
+
+    pair: str
+    row: str
+    drivers: dict[str, np.ndarray]
+    own: tuple[str, ...]
+    output: Measurement
+    portrait: np.ndarray
+
+
+def control_matrix(
+    bench: Bench, clips: list[Path], portraits: list[Path] | None
+) -> tuple[list[Comparison], list[dict[str, str]]]:
+    """Every clip drives one portrait, each factor alone and all together.
+
+    Args:
+        bench: renders and measures.
+        clips: driving clips with one talking person each.
+        portraits: clip i drives portrait i modulo their number; None = each clip's own first face.
+
+    Returns:
+        the comparisons, and what was left out: `{"pair", "row", "reason"}`.
+    """
+    comparisons: list[Comparison] = []
+    skipped: list[dict[str, str]] = []
+    jobs = [(clip, row) for clip in clips for row in ROWS]
+    for clip, row in track(jobs, len(jobs), "control matrix"):
+        portrait = clip if portraits is None else portraits[clips.index(clip) % len(portraits)]
+        pair = f"{clip.name} -> {portrait.name}"
+        try:
+            comparisons.append(_control_row(bench, pair, clip, portrait, row))
+        except InputError as error:
+            log.warning("left out %s, %s: %s", pair, row.name, error)
+            skipped.append({"pair": pair, "row": row.name, "reason": str(error)})
+    return comparisons, skipped
+
+
+def _control_row(bench: Bench, pair: str, clip: Path, portrait: Path, row: Row) -> Comparison:
+    from pdfgc.media.video import probe
+
+    info = probe(clip)
+    if "audio" in row.arguments and not info.has_audio:
+        raise InputError("the clip has no sound")
+    driver = bench.clip(clip).signals
+    picture, embedding = bench.portrait_picture(portrait)
+    frames = min(int(bench.seconds * info.fps), len(driver))
+    if row.arguments:
+        drivers = dict.fromkeys(row.arguments, str(clip))
+        output = bench.perform(picture, drivers, info.fps, frames)
+    else:
+        still = {"audio": str(bench.silence()), "lips": "hold"}
+        output = bench.perform(picture, still, info.fps, frames, SENSOR_NOISE)
+    aligned = driver.at(output.signals.times)
+    return Comparison(pair, row.name, aligned.values, row.own, output, embedding)
+
+
+def run_cases(bench: Bench, cases: list[Case], fps: Fraction) -> list[Comparison]:
+    """Renders each case and compares every factor with the file that drove it.
+
+    A driver shorter than the performance runs to and fro (`pingpong`, the default of `animate`), and so does
+    its signal here.
+    """
+    comparisons = []
+    for case in track(cases, len(cases), "cases"):
+        picture, embedding = bench.portrait_picture(case.portrait)
+        output = bench.perform(picture, case.drivers, fps)
+        drivers: dict[str, np.ndarray] = {}
+        for argument, path in case.files().items():
+            if not is_filmed(path):
+                continue
+            signals = bench.clip(path).signals
+            aligned = signals.at(pingpong(output.signals.times, float(signals.times[-1])))
+            drivers |= {measure: aligned.values[measure] for measure in MEASURES_OF[argument]}
+        own = tuple(drivers)
+        comparisons.append(Comparison(case.name, case.name, drivers, own, output, embedding))
+    return comparisons

@@ -1,0 +1,139 @@
+import json
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from evaluation.fakes import FakeIdentity, FakeModel, FakeTracker, draw, performance, write_clip
+from pdfgc.evaluation.bench import Bench
+from pdfgc.evaluation.cache import MeasurementCache
+from pdfgc.evaluation.cases import Case
+from pdfgc.evaluation.measurement import Meter
+from pdfgc.evaluation.protocols import ROWS, control_matrix, run_cases
+from pdfgc.evaluation.report import case_results, case_table, control_results, control_table, write_results
+
+MOVING = {
+    "mouth": 0.6, "brow": 0.3, "smile": 0.3, "lids": 0.15, "gaze_x": 0.2, "gaze_y": 0.1,
+    "pitch": 8.0, "yaw": 12.0, "roll": 6.0,
+}  # fmt: skip
+
+
+def _bench(folder: Path, model: FakeModel, seconds: float = 2.0) -> Bench:
+    return Bench(model, Meter(FakeTracker(), FakeIdentity()), MeasurementCache(folder / "cache"), seconds)
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("clips")
+    quieter = {name: 0.7 * amplitude for name, amplitude in MOVING.items()}
+    return [
+        write_clip(folder / "a.mp4", performance(**MOVING)),
+        write_clip(folder / "b.mp4", performance(30, **quieter), sound=False),
+    ]
+
+
+@pytest.fixture(scope="module")
+def control(clips: list[Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("report")
+    comparisons, skipped = control_matrix(_bench(folder, FakeModel(leak=0.5)), clips, None)
+    return control_results(comparisons) | {"skipped": skipped}
+
+
+def test_the_diagonal_follows_the_driver(control: dict[str, Any]) -> None:
+    for row in ROWS:
+        for measure in row.own:
+            cell = control["matrix"][row.name][measure]
+            assert cell["wanted"]
+            if not measure.startswith(("shift", "zoom")):  # the drawn head stands still
+                assert cell["correlation"]["value"] > 0.97, (row.name, measure)
+    assert control["matrix"]["pose"]["yaw"]["error"]["value"] < 0.6
+    assert control["matrix"]["pose"]["yaw"]["error"]["unit"] == "degrees"
+    assert control["matrix"]["pose"]["shift_x"]["correlation"]["value"] is None
+
+
+def test_leakage_is_found_where_it_is_and_nowhere_else(control: dict[str, Any]) -> None:
+    spoken = control["matrix"]["lips by audio"]
+    assert spoken["brow"]["movement"]["value"] == pytest.approx(0.5, abs=0.05)
+    assert control["largest_unwanted"]["lips by audio"]["measure"] == "brow"
+    for row in ("lips by video", "gaze", "blink", "expression", "pose"):
+        assert control["largest_unwanted"][row]["movement"] < 0.12, row
+
+
+def test_nothing_driven_shows_the_noise_alone(control: dict[str, Any]) -> None:
+    movements = {m: c["movement"]["value"] for m, c in control["matrix"]["nothing"].items()}
+    assert all(v is None or v < 0.05 for v in movements.values()), movements
+    assert movements["yaw"] > 0
+
+
+def test_rows_that_need_sound_leave_out_the_silent_clip(control: dict[str, Any]) -> None:
+    assert [(s["pair"], s["row"]) for s in control["skipped"]] == [
+        ("b.mp4 -> b.mp4", "lips by audio"),
+        ("b.mp4 -> b.mp4", "all"),
+    ]
+    assert control["skipped"][0]["reason"] == "the clip has no sound"
+    assert control["mouth_against_speaker"]["0"]["value"] > 0.97
+    assert control["mouth_against_speaker"]["0"]["settings"]["clips"] == 1
+    assert control["mouth_against_speaker"]["1"]["value"] < control["mouth_against_speaker"]["0"]["value"]
+
+
+def test_every_row_has_its_overall_numbers(control: dict[str, Any]) -> None:
+    for overall in control["rows"].values():
+        assert overall["found_faces"]["value"] == 1
+        assert overall["identity"]["value"] == pytest.approx(1, abs=1e-4)
+        assert overall["frames_per_second"]["value"] > 0
+    lengths = {(p["pair"], p["frames"]) for p in control["pairs"]}
+    assert lengths == {("a.mp4 -> a.mp4", 40), ("b.mp4 -> b.mp4", 30)}
+
+
+def test_the_table_and_the_file(control: dict[str, Any], tmp_path: Path) -> None:
+    table = control_table(control)
+    lines = table.splitlines()
+    assert lines[0].split()[:3] == ["driven", "mouth", "smile"]
+    assert [line.split("  ")[0] for line in lines[1:9]] == [row.name for row in ROWS]
+    assert "mouth against the speaker at +0 frames: r" in table
+    path = write_results(control, tmp_path)
+    assert json.loads(path.read_text()) == json.loads(json.dumps(control))
+
+
+def test_a_killed_run_goes_on(clips: list[Path], tmp_path: Path) -> None:
+    first = FakeModel()
+    control_matrix(_bench(tmp_path, first), clips[:1], None)
+    assert first.avatars == 1
+    again = FakeModel()
+    control_matrix(_bench(tmp_path, again), clips[:1], None)
+    assert again.avatars == 0
+    other = FakeModel(fingerprint="other weights")
+    control_matrix(_bench(tmp_path, other), clips[:1], None)
+    assert other.avatars == 1
+
+
+def test_other_peoples_portraits_and_bad_ones(clips: list[Path], tmp_path: Path) -> None:
+    Image.fromarray(draw(person=0.5)).save(tmp_path / "face.png")
+    Image.fromarray(draw(present=0.0)).save(tmp_path / "wall.png")
+    portraits = [tmp_path / "face.png", tmp_path / "wall.png"]
+    comparisons, skipped = control_matrix(_bench(tmp_path, FakeModel()), clips, portraits)
+    assert {c.pair for c in comparisons} == {"a.mp4 -> face.png"}
+    assert {s["reason"] for s in skipped} >= {f"found no face in the portrait {tmp_path / 'wall.png'}"}
+    results = control_results(comparisons)
+    assert results["matrix"]["pose"]["yaw"]["correlation"]["value"] > 0.97
+
+
+def test_cases_compare_each_factor_with_its_own_file(clips: list[Path], tmp_path: Path) -> None:
+    Image.fromarray(draw()).save(tmp_path / "face.png")
+    frames = tmp_path / "pose"
+    frames.mkdir()
+    for i, picture in enumerate(performance(25, yaw=10.0, pitch=5.0)):
+        Image.fromarray(picture).save(frames / f"{i:04d}.png")
+    drivers = {"audio": str(clips[0]), "pose": str(frames), "eyes": str(clips[1]), "expression": "hold"}
+    case = Case("one", tmp_path / "face.png", drivers)
+    results = case_results(run_cases(_bench(tmp_path, FakeModel(), 60), [case], Fraction(25)))
+    measured = results["cases"][0]["measures"]
+    assert results["cases"][0]["frames"] == 40  # longer than the pose: it runs to and fro
+    assert {"mouth", "yaw", "blink", "gaze_x"} <= set(measured) and "brow" not in measured
+    assert measured["yaw"]["correlation"]["value"] > 0.98
+    assert measured["yaw"]["error"]["value"] < 0.6
+    assert measured["roll"]["correlation"]["reason"].endswith("the driver does not move this measure")
+    table = case_table(results)
+    assert table.startswith("one: 40 frames, found_faces 1.00, identity 1.00")

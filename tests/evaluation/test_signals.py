@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+
+from evaluation.fakes import REST, FakeIdentity, FakeTracker, draw, face
+from pdfgc.errors import InputError
+from pdfgc.evaluation.measurement import Meter
+from pdfgc.evaluation.signals import MEASURES, Signals, pingpong, signals_from_faces
+from pdfgc.motion import MotionTrack
+
+
+def _signals(values: list[float], fps: float = 25.0) -> Signals:
+    row = np.array(values)
+    return Signals(np.arange(len(row)) / fps, {"mouth": row}, np.isfinite(row))
+
+
+def test_measures_are_those_of_the_face() -> None:
+    turned = REST | {"mouth": 1.2, "pitch": 10.0, "yaw": -20.0, "roll": 5.0, "brow": 0.5}
+    signals = signals_from_faces([0, 0.04, 0.08], [face(REST), face(turned), None])
+    values = {name: v[:2] for name, v in signals.values.items()}
+    for name in ("pitch", "yaw", "roll", "matrix_pitch", "matrix_yaw", "matrix_roll"):
+        expected = turned[name.removeprefix("matrix_")]
+        np.testing.assert_allclose(values[name], [0, expected], atol=0.05)
+    assert np.ptp(values["mouth"]) == pytest.approx(1.0, abs=0.02)
+    assert np.ptp(values["brow"]) == pytest.approx(0.5, abs=0.02)
+    for name in ("blink", "gaze_x", "gaze_y", "smile"):
+        assert np.ptp(values[name]) < 0.01, name
+    assert signals.found.tolist() == [True, True, False]
+    assert all(np.isnan(signals.values[name][2]) for name in MEASURES)
+
+
+def test_each_parameter_moves_its_own_measure_upwards() -> None:
+    moves = {"lids": "blink", "gaze_x": "gaze_x", "gaze_y": "gaze_y", "smile": "smile"}
+    for parameter, measure in moves.items():
+        signals = signals_from_faces([0, 1], [face(REST), face(REST | {parameter: 0.2})])
+        changes = {name: float(v[1] - v[0]) for name, v in signals.values.items()}
+        assert changes[measure] > 0.02
+        assert max((abs(v) for k, v in changes.items() if k != measure), default=0) < 0.02, parameter
+
+
+def test_resampling_keeps_frames_and_interpolates_between() -> None:
+    signals = _signals([0, 1, np.nan, 3, 4])
+    np.testing.assert_array_equal(signals.at(signals.times).values["mouth"], [0, 1, np.nan, 3, 4])
+    between = signals.at(np.array([0.02, 0.06, 0.1, 0.14, 9.0]))
+    np.testing.assert_allclose(between.values["mouth"], [0.5, np.nan, np.nan, 3.5, 4])
+    thirds = signals.at(np.arange(3) / 25 + 1e-9)
+    np.testing.assert_array_equal(thirds.values["mouth"], [0, 1, np.nan])
+    with pytest.raises(InputError):
+        _signals([]).at(np.array([0.0]))
+
+
+def test_signals_loop_as_motion_tracks_do() -> None:
+    codes = np.tile(np.arange(4.0, dtype=np.float32)[:, None], (1, 6))
+    track = MotionTrack.from_codes({"pose": codes}, fps=25).resample(30, frames=20, loop="pingpong")
+    signals = _signals([0, 1, 2, 3])
+    folded = signals.at(pingpong(np.arange(20) / 30, float(signals.times[-1])))
+    np.testing.assert_allclose(folded.values["mouth"], track.pose[:, 0], atol=1e-5)
+    assert pingpong(np.array([0.0, 2.0]), 0.0).tolist() == [0, 0]
+
+
+def test_the_meter_times_the_making_and_embeds_some_faces() -> None:
+    pictures = [draw(person=0.4), *[draw()] * 6, draw(present=0.0)]
+    measurement = Meter(FakeTracker(), FakeIdentity()).measure((i / 25, p) for i, p in enumerate(pictures))
+    assert len(measurement.signals) == 8
+    assert measurement.signals.found.tolist() == [True] * 7 + [False]
+    assert measurement.embeddings.shape == (2, 128)
+    assert measurement.seconds >= 0
+
+
+def test_sensor_noise_shows_the_tracker_on_frozen_pictures() -> None:
+    frozen = [(i / 25, draw(yaw=5.0)) for i in range(20)]
+    meter = Meter(FakeTracker(), FakeIdentity())
+    assert np.ptp(meter.measure(frozen).signals.values["yaw"]) == 0
+    noisy = meter.measure(frozen, sensor_noise=2.0)
+    assert 0 < noisy.signals.values["yaw"].std() < 0.5
+    np.testing.assert_array_equal(
+        noisy.signals.values["yaw"], meter.measure(frozen, sensor_noise=2.0).signals.values["yaw"]
+    )
+
+
+def test_no_frames_are_no_signals() -> None:
+    measurement = Meter(FakeTracker(), FakeIdentity()).measure([])
+    assert len(measurement.signals) == 0
+    assert measurement.embeddings.shape == (0, 128)
