@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from pdfgc.evaluation.identity import STRIDE
 from pdfgc.evaluation.signals import Signals, signals_from_faces
-from pdfgc.face.tracker import Face
+
+if TYPE_CHECKING:
+    from pdfgc.face.tracker import Face
 
 EMBEDDING = 128
 """Length of an SFace embedding."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pdfgc.errors import InputError
-from pdfgc.face.tracker import Face
+
+if TYPE_CHECKING:
+    from pdfgc.face.tracker import Face
 
 
 @dataclass(frozen=True)
