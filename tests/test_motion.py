@@ -153,7 +153,7 @@ def test_extend_equals_resampling_on_an_even_track() -> None:
     loops: tuple[Loop, ...] = ("pingpong", "wrap", "hold")
     for loop in loops:
         longer = track.extend(31, loop=loop)
-        assert np.array_equal(longer.lips, track.resample(25, frames=31, loop=loop).lips)  # type: ignore[arg-type]
+        assert np.array_equal(longer.lips, track.resample(25, frames=31, loop=loop).lips)
         assert longer.fps == 25
     assert len(track.extend(duration=2)) == 50
     assert len(track.extend(3)) == 3
