@@ -88,6 +88,7 @@ def _decode(
     Raises:
         InputError: when the file breaks off, or nothing of the stream can be decoded.
     """
+    _require_complete(container, stream, path)
     for other in container.streams:
         if other is not stream:
             other.discard = Discard.all
@@ -115,6 +116,18 @@ def _decode(
                 yield frame
     if not decoded:
         raise InputError(f"{path} is damaged: none of its {stream.type} can be decoded")
+
+
+def _require_complete(
+    container: InputContainer, stream: av.VideoStream | av.AudioStream, path: PathLike
+) -> None:
+    """Refuses a file whose index points past its end; FFmpeg would read it to the break and say nothing."""
+    entries = stream.index_entries
+    if not len(entries):
+        return
+    end = entries[-1].pos + entries[-1].size
+    if end > container.size > 0:
+        raise InputError(f"{path} breaks off: it has {container.size} bytes, but its index speaks of {end}")
 
 
 def frame_time(frame: av.VideoFrame | av.AudioFrame) -> Fraction | None:

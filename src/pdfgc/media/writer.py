@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import ExitStack
 from fractions import Fraction
 from functools import cache
-from pathlib import Path
 from types import TracebackType
 
 import av
@@ -14,7 +13,7 @@ from av.container import OutputContainer
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, VideoReformatter
 
 from pdfgc.errors import InputError
-from pdfgc.files import atomic_path
+from pdfgc.files import atomic_path, check_output
 from pdfgc.media.audio import AudioSource, check_sound, stream_audio
 from pdfgc.media.container import PathLike
 from pdfgc.media.pixels import bt709_frame
@@ -84,7 +83,7 @@ class VideoWriter:
             raise ValueError(
                 f"size and rate must be positive and quality 0..51, not {width}x{height}, {fps}, {quality}"
             )
-        self._path = Path(path)
+        self._path = check_output(path)
         if self._path.suffix.lower() not in SUFFIXES:
             raise InputError(f"a video is written as .mp4, .m4v or .mov, not as {self._path.name}")
         self._shape = (height, width, 3)
