@@ -126,6 +126,24 @@ def test_nothing_that_moves_is_said(avatar: Avatar, turn: Path) -> None:
     assert np.degrees(still.track.pose[:, 1]) == pytest.approx([6] * 5, abs=0.1)
 
 
+def test_a_duration_cuts_or_outlasts_the_audio(avatar: Avatar, tone: Path, tmp_path: Path) -> None:
+    show = avatar.animate(audio=tone, duration=2)
+    assert len(show) == 50
+    assert not show.track.lips[12:].any()
+    assert len(avatar.animate(audio=tone, duration=0.4)) == 10
+    write_wav(tmp_path / "empty.wav", np.zeros(0))
+    with pytest.raises(InputError, match="empty"):
+        avatar.animate(audio=tmp_path / "empty.wav")
+    with pytest.raises(InputError, match="no sound"):
+        avatar.animate(audio=save_silent(tmp_path / "silent.mp4"), duration=1, lips="hold")
+
+
+def save_silent(path: Path) -> Path:
+    with VideoWriter(path, width=32, height=32, fps=Fraction(25)) as writer:
+        writer.write(np.zeros((32, 32, 3), np.uint8))
+    return path
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -141,7 +141,7 @@ class Avatar:
             else head_view(self.model.size if size is None else size)
         )
         rate = None if fps is None else exact_rate(fps)
-        length = self._length(audio, duration)
+        length = _length(audio, duration)
         drivers = Drivers(
             self.model, self.codes, missing=missing, smooth=smooth, folder_fps=folder_fps, until=length
         )
@@ -159,20 +159,6 @@ class Avatar:
             codes, fps=rate, found=found, metadata=self._describe(names, audio, smooth)
         )
         return Performance(self.model, self._portrait, rendered, view, fps=rate, audio=audio)
-
-    @staticmethod
-    def _length(audio: str | os.PathLike[str] | None, duration: Number | None) -> Fraction | None:
-        """Seconds of the result where the drivers have no say in it."""
-        if duration is not None:
-            seconds = exact(duration, "a duration")
-            if seconds <= 0:
-                raise InputError(f"a duration must be more than 0 seconds, not {duration}")
-            return seconds
-        if audio is None:
-            return None
-        from pdfgc.media.audio import audio_duration
-
-        return audio_duration(audio)
 
     def _speak(self, audio: str | os.PathLike[str], fps: Fraction, frames: int) -> np.ndarray:
         """Lip codes `[frames, 500]` of the sound, silence after its end."""
@@ -261,6 +247,22 @@ def _choose(
     for slot, driver in chosen.items():
         check_driver(slot, driver)
     return chosen, spoken
+
+
+def _length(audio: str | os.PathLike[str] | None, duration: Number | None) -> Fraction | None:
+    """Seconds of the result where the drivers have no say in it; audio is known to be readable after this."""
+    seconds = None
+    if audio is not None:
+        from pdfgc.media.audio import audio_duration
+
+        seconds = audio_duration(audio)
+        if seconds <= 0:
+            raise InputError(f"the sound of {audio} is empty")
+    if duration is not None:
+        seconds = exact(duration, "a duration")
+        if seconds <= 0:
+            raise InputError(f"a duration must be more than 0 seconds, not {duration}")
+    return seconds
 
 
 def _rate_of(part: Part) -> Fraction:
