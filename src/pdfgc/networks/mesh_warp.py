@@ -203,7 +203,7 @@ class Painter(nn.Module):
         finest = [_double(x), warped(portrait.fine, offset_2), F.pixel_unshuffle(window.of(sketch, size), 2)]
         x = self.fine(torch.cat([*finest, F.pixel_unshuffle(pixels, 2).to(x.dtype)], 1))
         paint = F.pixel_shuffle(self.paint(x).float(), 2)
-        painted_share = torch.sigmoid(paint[:, 3:] - 2 - _resize_to(at(shown, 2), window.side))
+        painted_share = torch.sigmoid(paint[:, 3:] - _resize_to(at(shown, 2), window.side))
         colour = torch.tanh(paint[:, :3] + _soft_inverse_tanh(pixels.float()))
         return painted_share * colour + (1 - painted_share) * pixels.float(), painted_share
 

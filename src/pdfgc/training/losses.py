@@ -1,0 +1,45 @@
+"""Losses of the three stages: pure functions of tensors (spec 3; equation numbers are the paper's)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def info_nce(anchors: Tensor, candidates: Tensor, *, temperature: float) -> Tensor:
+    """InfoNCE by cosine similarity: row i of `candidates` is anchor i's positive, all others its negatives (eq. 2, 3).
+
+    Args:
+        anchors: `[N, D]`.
+        candidates: `[M, D]`, M >= N.
+        temperature: what similarities are divided by.
+
+    Returns:
+        A scalar; ln M when all features are alike.
+    """
+    similarity = F.normalize(anchors, dim=1) @ F.normalize(candidates, dim=1).T / temperature
+    return F.cross_entropy(similarity, torch.arange(len(anchors), device=anchors.device))
+
+
+def squared_correlation(rows: Tensor, others: Tensor) -> Tensor:
+    """Mean squared Pearson correlation between every column of one matrix and every column of another (eq. 6).
+
+    Args:
+        rows: `[M, P]`, for instance expression codes.
+        others: `[M, Q]`, for instance speech features of the same moments.
+
+    Returns:
+        A scalar in 0..1.
+    """
+    return (_standardised(rows).T @ _standardised(others) / len(rows)).square().mean()
+
+
+def _standardised(rows: Tensor) -> Tensor:
+    centred = rows - rows.mean(0)
+    return centred / centred.square().mean(0).add(1e-8).sqrt()
+
+
+def weighted_l1(result: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Mean absolute difference, each entry times `weight`, which broadcasts."""
+    return ((result - target).abs() * weight).mean()
