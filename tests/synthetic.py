@@ -14,6 +14,9 @@ from pdfgc.data.clips import AUDIO_RATE, ClipInfo, ClipSet, write_clip
 from pdfgc.face.geometry import MESH_POINTS, apply_pose, canonical_face
 
 FPS = 25
+ASTRONAUT = Path(__file__).parents[1] / "demo" / "astronaut.jpg"
+
+ASTRONAUT = Path(__file__).parents[1] / "demo" / "astronaut.jpg"
 
 
 def talking_meshes(frames: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -96,7 +99,7 @@ def write_clip_set(folder: Path, *, identities: int = 3, clips: int = 2, **optio
 def write_face_video(
     path: Path, *, frames: int = 12, side: int = 256, sound: bool = True, face: bool = True
 ) -> None:
-    """A video of the astronaut of scikit-image (public domain), who sways and nods, with a tone.
+    """A video of the astronaut of `demo` (public domain), who sways and nods, with a tone.
 
     Args:
         path: an mp4 file to write.
@@ -107,38 +110,30 @@ def write_face_video(
     """
     import av
     import cv2
-    from skimage.data import astronaut
+    from PIL import Image
 
-    portrait = astronaut()[:300, 70:370]
+    portrait = np.asarray(Image.open(ASTRONAUT))[:300, 70:370]
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4", rate=FPS)
         stream.width = stream.height = side
         stream.pix_fmt = "yuv420p"
         stream.bit_rate = 4_000_000
+        tone = container.add_stream("aac", rate=AUDIO_RATE, layout="mono") if sound else None
         for number in range(frames):
             angle, shift = 4 * np.sin(number / 4), 6 * np.cos(number / 5)
             turn = cv2.getRotationMatrix2D((150, 130), float(angle), side / 300)
             turn[:, 2] += (side - 300) / 2 + shift
             picture = cv2.warpAffine(portrait, turn, (side, side), borderMode=cv2.BORDER_REPLICATE)
-            if not face:
-                picture = np.full_like(picture, 128)
-            for packet in stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")):
-                container.mux(packet)
-        container.mux(list(stream.encode()))
-        if sound:
-            _add_tone(container, frames / FPS)
+            pixels = np.asarray(picture if face else np.full_like(picture, 128), np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, "rgb24")))
+        container.mux(stream.encode())
+        if tone is not None:
+            frame = av.AudioFrame.from_ndarray(_tone(frames / FPS)[None], "fltp", "mono")
+            frame.sample_rate, frame.pts = AUDIO_RATE, 0
+            container.mux([*tone.encode(frame), *tone.encode()])
 
 
-def _add_tone(container: object, seconds: float) -> None:
-    import av
-    from av.container import OutputContainer
-
-    assert isinstance(container, OutputContainer)
-    stream = container.add_stream("aac", rate=AUDIO_RATE, layout="mono")
-    samples = int(seconds * AUDIO_RATE)
-    tone = (0.3 * np.sin(2 * np.pi * 220 * np.arange(samples) / AUDIO_RATE)).astype(np.float32)
-    frame = av.AudioFrame.from_ndarray(tone[None], "fltp", "mono")
-    frame.sample_rate = AUDIO_RATE
-    frame.pts = 0
-    for packet in [*stream.encode(frame), *stream.encode()]:
-        container.mux(packet)
+def _tone(seconds: float) -> np.ndarray:
+    """220 Hz at 16 kHz: `[N]` float32."""
+    samples = np.arange(int(seconds * AUDIO_RATE))
+    return (0.3 * np.sin(2 * np.pi * 220 * samples / AUDIO_RATE)).astype(np.float32)

@@ -81,4 +81,4 @@ class ToyStage(Stage):
 
     def validate(self) -> dict[str, float]:
         with torch.no_grad():
-            return {"weight": float(self.modules[self.net][0].weight.sum())}  # type: ignore[index, union-attr]
+            return {"weight": float(self.modules[self.net][0].weight.sum())}  # type: ignore[index]

@@ -16,6 +16,7 @@ from pdfgc.errors import InputError
 from pdfgc.training.checkpoint import list_checkpoints, read_checkpoint
 from pdfgc.training.logs import read_log
 from pdfgc.training.loop import Loop, NonFiniteError, learning_rate
+from pdfgc.training.stage import Batch
 from synthetic import write_clip_set
 from toy_stage import Bank, ToyStage
 
@@ -87,8 +88,7 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(clips: ClipSet, tmp_
         loop = make_loop(clips, tmp_path, "training.clip=0", *changes)
         loop.stage.modules["motion"].eval()  # without dropout; the noise of the targets has a tiny effect
         loop._do_step(loop._batch(0), 0)
-        weight = loop.stage.modules["motion"][0].weight  # type: ignore[index, union-attr]
-        return weight.grad  # type: ignore[no-any-return, return-value]
+        return next(loop.stage.modules["motion"].parameters()).grad  # type: ignore[return-value]
 
     assert torch.allclose(gradient(), gradient("training.accumulation=4"), atol=5e-3)
 
@@ -113,7 +113,7 @@ def test_only_the_phase_s_modules_are_trained(clips: ClipSet, tmp_path: Path) ->
     frozen, bank = loop.stage.modules["frozen"], loop.stage.modules["bank"]
     assert isinstance(bank, Bank)
     assert torch.equal(frozen.weight, before["frozen"]["weight"])  # type: ignore[arg-type]
-    assert not frozen.weight.requires_grad and not frozen.training  # type: ignore[union-attr]
+    assert not frozen.training and not any(p.requires_grad for p in frozen.parameters())
     assert bank.rows.count_nonzero() == 8
     for name in ("motion", "critic"):
         state = loop.stage.modules[name].state_dict()
@@ -159,9 +159,9 @@ def test_a_signal_stops_after_the_step(clips: ClipSet, tmp_path: Path) -> None:
     loop = make_loop(clips, tmp_path)
     whole_step = loop._do_step
 
-    def interrupted(*arguments: object) -> dict[str, float]:
+    def interrupted(parts: list[Batch], step: int) -> dict[str, float]:
         os.kill(os.getpid(), signal.SIGTERM)
-        return whole_step(*arguments)  # type: ignore[arg-type]
+        return whole_step(parts, step)
 
     loop._do_step = interrupted  # type: ignore[method-assign]
     outcome = loop.run()

@@ -4,14 +4,14 @@ One safetensors file is one clip of one head, T frames in which its face was fou
 
 | tensor | shape | what |
 |---|---|---|
-| `pictures` | uint8 `[bytes]` | the head crops as JPEG files, one after the other; empty when the clip has
-none | | `picture_offsets` | int64 `[T + 1]` | where each JPEG begins, and where the last one ends; `[1]`
-without pictures | | `mesh` | float32 `[T, 478, 3]` | the face in crop units (see `pdfgc.face.geometry`) |
+| `pictures` | uint8 `[bytes]` | head crops as JPEG files, one after the other; empty without pictures |
+| `picture_offsets` | int64 `[T + 1]` | where each JPEG begins and the last ends; `[1]` without pictures |
+| `mesh` | float32 `[T, 478, 3]` | the face in crop units (see `pdfgc.face.geometry`) |
 | `blendshapes` | float32 `[T, 52]` | 0..1, MediaPipe's order |
 | `matrices` | float32 `[T, 4, 4]` | MediaPipe's head matrices |
-| `ticks` | int64 `[T]` | each frame's time since the video's first frame, in units of `time_base` seconds |
+| `ticks` | int64 `[T]` | each frame's time since the clip's start, in units of `time_base` seconds |
 | `frames` | int64 `[T]` | each frame's number in the video, from 0; a gap is a frame without a face |
-| `audio` | int16 `[N]` | 16 kHz mono from the time of the first frame's tick 0 on; empty without sound |
+| `audio` | int16 `[N]` | 16 kHz mono from the clip's start (tick 0) on; empty without sound |
 
 The rest is a JSON object in the metadata entry `pdfgc_clip`, the fields of `ClipInfo`.
 """
@@ -60,6 +60,8 @@ class ClipInfo:
     has_pictures: bool
     samples: int
     """Length of the sound at `AUDIO_RATE`."""
+    start: Fraction = Fraction(0)
+    """Seconds from the video's first frame to the clip's start; a long video gives several clips."""
     labels: dict[str, str] = field(default_factory=dict)
     """Anything else that is known: licence, emotion, language."""
 
@@ -70,6 +72,7 @@ class ClipInfo:
             **{
                 **tree,
                 "time_base": Fraction(tree["time_base"]),
+                "start": Fraction(tree.get("start", 0)),
                 "crop": tuple(tree["crop"]),
                 "video_size": tuple(tree["video_size"]),
             }
@@ -77,7 +80,7 @@ class ClipInfo:
 
     def to_json(self) -> dict[str, Any]:
         """The fields as plain JSON values."""
-        return {**asdict(self), "time_base": str(self.time_base)}
+        return {**asdict(self), "time_base": str(self.time_base), "start": str(self.start)}
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,7 @@ class Clip:
         return self._read("matrices", frames)
 
     def times(self, frames: slice = slice(None)) -> np.ndarray:
-        """`[n]` float64 seconds since the video's first frame, which is also time 0 of `audio`."""
+        """`[n]` float64 seconds since the clip's start, which is also time 0 of `audio`."""
         return self._read("ticks", frames) * float(self.info.time_base)
 
     def frame_numbers(self, frames: slice = slice(None)) -> np.ndarray:
