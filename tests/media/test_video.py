@@ -3,6 +3,7 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -192,6 +193,21 @@ def test_scrambled_pictures_are_refused(tmp_path: Path) -> None:
     path.write_bytes(bytes(data))
     with pytest.raises(InputError, match="none of its video can be decoded"):
         list(read_frames(path))
+
+
+def test_a_damaged_place_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = write_video(tmp_path / "clip.mp4", [grey(10 * number) for number in range(10)])
+    with av.open(str(path)) as container:
+        packet = [packet for packet in container.demux(video=0) if packet.pos is not None][6]
+        assert packet.pos is not None
+        place = slice(packet.pos, packet.pos + packet.size)
+    data = bytearray(path.read_bytes())
+    data[place] = bytes([255]) * len(data[place])
+    path.write_bytes(bytes(data))
+    found = times(path)
+    assert 5 <= len(found) < 10
+    assert set(found) < {Fraction(number, 25) for number in range(10)}
+    assert "damaged in places" in caplog.text
 
 
 def test_frames_come_one_by_one(tmp_path: Path) -> None:
