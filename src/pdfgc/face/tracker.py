@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 import tempfile
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -47,8 +48,8 @@ class Face:
     """One face of a picture.
 
     Attributes:
-        mesh: `[478, 3]` float32, pixels of the picture: x right, y down, z at the same scale, smaller =
-        nearer.
+        mesh: `[478, 3]` float32 in pixels from the picture's top left corner, so that the middle of its first
+            pixel is (0.5, 0.5): x right, y down, z at the same scale, smaller = nearer.
         blendshapes: `[52]` float32 0..1, named by `mesh.BLENDSHAPES`.
         matrix: `[4, 4]` float32, MediaPipe's head matrix, cm, camera axes (x right, y up, z backwards). It
             supposes a camera in front of the searched picture's middle; `geometry.fit_pose` does not.
@@ -90,6 +91,7 @@ class FaceTracker:
             self._landmarker.detect(
                 self._to_image(np.zeros((64, 64, 3), np.uint8))
             )  # says what it has to say
+        self._closer = weakref.finalize(self, self._landmarker.close)  # MediaPipe's own fails at exit
         self._max_faces = max_faces
         self._warned = False
 
@@ -121,7 +123,7 @@ class FaceTracker:
 
     def close(self) -> None:
         """Free the networks."""
-        self._landmarker.close()
+        self._closer()
 
     def __enter__(self) -> FaceTracker:
         return self

@@ -61,7 +61,8 @@ def similarity(a: np.ndarray, b: np.ndarray) -> float:
 
 def align(image: np.ndarray, face: Face) -> np.ndarray:
     """The face `[112, 112, 3]`, turned, scaled and shifted so that its five points lie as SFace expects."""
-    matrix = similarity_transform(five_points(face.mesh), ARCFACE_POINTS)
+    to_index = 0.5  # meshes count from the picture's corner, warpAffine from the middle of its first pixel
+    matrix = similarity_transform(five_points(face.mesh) - to_index, ARCFACE_POINTS)
     return cv2.warpAffine(image, matrix, (INPUT_SIDE, INPUT_SIDE), flags=cv2.INTER_LINEAR)
 
 
