@@ -17,6 +17,7 @@ import torch
 
 from pdfgc.face.geometry import canonical_face, euler_to_rotation
 from pdfgc.face.mesh import (
+    FACE_HEIGHT,
     LEFT_BROW,
     LEFT_EYE,
     LEFT_IRIS,
@@ -29,7 +30,7 @@ from pdfgc.face.mesh import (
 from pdfgc.face.tracker import Face
 from pdfgc.media.video import read_frames, read_image
 
-BLOCK = 16
+GRID, BLOCK = 4, 16
 RANGES = {
     "present": (0.0, 1.0),
     "mouth": (0.0, 3.0),  # cm between the lips
@@ -42,7 +43,7 @@ RANGES = {
     "roll": (-40.0, 40.0),
     "gaze_y": (-0.5, 0.5),
     "person": (0.0, 1.0),
-    "free": (0.0, 1.0),
+    **{f"free{i}": (0.0, 1.0) for i in range(5)},
 }
 REST = dict.fromkeys(RANGES, 0.0) | {"present": 1.0, "mouth": 0.2}
 PARTS = {
@@ -57,16 +58,19 @@ PARTS = {
 
 
 def draw(**parameters: float) -> np.ndarray:
-    """`[48, 64, 3]` picture of a face; parameters not named are at rest."""
+    """`[64, 64, 3]` picture of a face; parameters not named are at rest."""
     values = REST | parameters
     levels = [255 * (values[name] - low) / (high - low) for name, (low, high) in RANGES.items()]
-    grid = np.clip(np.rint(levels), 0, 255).reshape(3, 4)
+    grid = np.clip(np.rint(levels), 0, 255).reshape(GRID, GRID)
     return np.repeat(np.kron(grid, np.ones((BLOCK, BLOCK)))[..., None], 3, -1).astype(np.uint8)
 
 
 def read(image: np.ndarray) -> dict[str, float]:
-    """The parameters of a picture."""
-    grid = image.astype(float).mean(-1).reshape(3, BLOCK, 4, BLOCK).mean((1, 3)).ravel() / 255
+    """The parameters of a picture of any size, from the middle of each block."""
+    side = image.shape[0] // GRID
+    blocks = image.astype(float).mean(-1).reshape(GRID, side, GRID, side)
+    middle = slice(side // 4, side - side // 4)
+    grid = blocks[:, middle, :, middle].mean((1, 3)).ravel() / 255
     return {name: low + g * (high - low) for g, (name, (low, high)) in zip(grid, RANGES.items(), strict=True)}
 
 
@@ -80,7 +84,7 @@ class FakeTracker:
         """No face where the block `present` is dark."""
         self.calls += 1
         parameters = read(image)
-        return [face(parameters)] if parameters["present"] > 0.5 else []
+        return [face(parameters, image.shape[0])] if parameters["present"] > 0.5 else []
 
     def __enter__(self) -> FakeTracker:
         return self
@@ -89,8 +93,8 @@ class FakeTracker:
         """Nothing to close."""
 
 
-def face(parameters: dict[str, float]) -> Face:
-    """The canonical face, deformed and turned."""
+def face(parameters: dict[str, float], side: int = 64) -> Face:
+    """The canonical face, deformed and turned; its head box is the whole picture of `side` pixels."""
     vertices = canonical_face()["vertices"].numpy().astype(np.float64)
     points = np.concatenate([vertices, np.zeros((10, 3))])
     for eye, iris in ((RIGHT_EYE, RIGHT_IRIS), (LEFT_EYE, LEFT_IRIS)):
@@ -100,15 +104,17 @@ def face(parameters: dict[str, float]) -> Face:
         points[list(eye[1:8]), 1] += parameters["lids"]
     points[list(RIGHT_BROW + LEFT_BROW), 1] += parameters["brow"]
     middle = points[[LIPS_INNER[0], LIPS_INNER[10]]].mean(0)
-    for side, lip in ((0.5, LIPS_INNER[1:10]), (-0.5, LIPS_INNER[11:20])):
+    for share, lip in ((0.5, LIPS_INNER[1:10]), (-0.5, LIPS_INNER[11:20])):
         points[list(lip), 1:] = middle[1:]
-        points[list(lip), 1] += side * parameters["mouth"]
+        points[list(lip), 1] += share * parameters["mouth"]
     points[[LIPS_OUTER[0], LIPS_OUTER[10]], 1] += parameters["smile"]
     euler = torch.tensor([parameters[n] for n in ("pitch", "yaw", "roll")], dtype=torch.float64) * np.pi / 180
     matrix = np.eye(4)
     matrix[:3, :3] = euler_to_rotation(euler).numpy()
     turned = np.einsum("ij,pj->pi", matrix[:3, :3], points)
-    mesh = 5.5 * turned * (1, -1, -1) + (128, 128, 0)
+    scale = side / (2 * FACE_HEIGHT)
+    middle_height = (vertices[:, 1].min() + vertices[:, 1].max()) / 2
+    mesh = scale * (turned - (0, middle_height, 0)) * (1, -1, -1) + (side / 2, 0.55 * side, 0)
     return Face(mesh.astype(np.float32), np.zeros(52, np.float32), matrix.astype(np.float32))
 
 

@@ -10,14 +10,16 @@ from PIL import Image
 from evaluation.fakes import FakeIdentity, FakeModel, FakeTracker, draw, performance, write_clip
 from pdfgc.errors import InputError
 from pdfgc.evaluation import commands
+from pdfgc.face import tracker
+from pdfgc.priors import identity
 
 
 @pytest.fixture
 def faked(monkeypatch: pytest.MonkeyPatch) -> FakeModel:
     model = FakeModel()
     monkeypatch.setitem(sys.modules, "pdfgc.model", SimpleNamespace(load=lambda name: model))
-    monkeypatch.setitem(sys.modules, "pdfgc.face.tracker", SimpleNamespace(FaceTracker=FakeTracker))
-    monkeypatch.setitem(sys.modules, "pdfgc.priors.identity", SimpleNamespace(FaceIdentity=FakeIdentity))
+    monkeypatch.setattr(tracker, "FaceTracker", FakeTracker)
+    monkeypatch.setattr(identity, "FaceIdentity", FakeIdentity)
     return model
 
 
@@ -54,7 +56,7 @@ def test_a_dry_run_needs_no_model_and_writes_nothing(tmp_path: Path) -> None:
     write_clip(tmp_path / "a.mp4", performance(2))
     words = ["--data", str(tmp_path), "--report", str(tmp_path / "out"), "--dry-run"]
     done = _pdfgc("evaluate", "control", *words)
-    assert done.returncode == 0 and done.stdout.startswith("1 clips x 8 rows")
+    assert done.returncode == 0 and done.stdout.startswith("1 clips x 9 rows")
     assert not (tmp_path / "out").exists()
 
 

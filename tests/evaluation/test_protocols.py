@@ -61,6 +61,14 @@ def test_leakage_is_found_where_it_is_and_nowhere_else(control: dict[str, Any]) 
         assert control["largest_unwanted"][row]["movement"] < 0.12, row
 
 
+def test_the_driver_itself_is_a_perfect_result(control: dict[str, Any]) -> None:
+    cells = control["matrix"]["driver itself"]
+    for measure in ("mouth", "brow", "smile", "blink", "gaze_x", "gaze_y", "pitch", "yaw", "roll"):
+        assert cells[measure]["correlation"]["value"] > 0.97, measure
+        assert cells[measure]["movement"]["value"] == pytest.approx(1, abs=0.1), measure
+    assert control["rows"]["driver itself"]["frames_per_second"]["value"] is None
+
+
 def test_nothing_driven_shows_the_noise_alone(control: dict[str, Any]) -> None:
     movements = {m: c["movement"]["value"] for m, c in control["matrix"]["nothing"].items()}
     assert all(v is None or v < 0.05 for v in movements.values()), movements
@@ -79,10 +87,10 @@ def test_rows_that_need_sound_leave_out_the_silent_clip(control: dict[str, Any])
 
 
 def test_every_row_has_its_overall_numbers(control: dict[str, Any]) -> None:
-    for overall in control["rows"].values():
+    for row, overall in control["rows"].items():
         assert overall["found_faces"]["value"] == 1
         assert overall["identity"]["value"] == pytest.approx(1, abs=1e-4)
-        assert overall["frames_per_second"]["value"] > 0
+        assert row == "driver itself" or overall["frames_per_second"]["value"] > 0
     lengths = {(p["pair"], p["frames"]) for p in control["pairs"]}
     assert lengths == {("a.mp4 -> a.mp4", 40), ("b.mp4 -> b.mp4", 30)}
 
@@ -91,7 +99,7 @@ def test_the_table_and_the_file(control: dict[str, Any], tmp_path: Path) -> None
     table = control_table(control)
     lines = table.splitlines()
     assert lines[0].split()[:3] == ["driven", "mouth", "smile"]
-    assert [line.split("  ")[0] for line in lines[1:9]] == [row.name for row in ROWS]
+    assert [line.split("  ")[0] for line in lines[1:10]] == [row.name for row in ROWS]
     assert "mouth against the speaker at +0 frames: r" in table
     path = write_results(control, tmp_path)
     assert json.loads(path.read_text()) == json.loads(json.dumps(control))

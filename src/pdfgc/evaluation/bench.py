@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import wave
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -14,11 +15,15 @@ import numpy as np
 from pdfgc.errors import InputError
 from pdfgc.evaluation.cache import MeasurementCache, file_digest
 from pdfgc.evaluation.cases import PICTURE_SUFFIXES
-from pdfgc.evaluation.measurement import Measurement, Meter
+from pdfgc.evaluation.identity import STRIDE
+from pdfgc.evaluation.measurement import Measurement, Meter, TimedFrame
 from pdfgc.files import atomic_path
 
 REVISION = 1
 """Part of every cache key: raise it when a measure or the way frames are rendered changes."""
+
+REPLAY_SIZE = 256
+"""Pixels of the head crops of a replayed driver, those of a usual result."""
 
 
 class Puppet(Protocol):
@@ -101,6 +106,26 @@ class Bench:
             self.cache.store(key, known)
         return known
 
+    def replay(self, path: Path, frames: int) -> Measurement:
+        """Measures a clip's first frames cropped to the head as if a model had rendered them."""
+        key = self.cache.key(revision=REVISION, replay=file_digest(path), frames=frames, size=REPLAY_SIZE)
+        if (known := self.cache.load(key)) is None:
+            known = replace(self.meter.measure(self._head_crops(path, frames)), seconds=0.0)
+            self.cache.store(key, known)
+        return known
+
+    def _head_crops(self, path: Path, frames: int) -> Iterator[TimedFrame]:
+        from pdfgc.face.crop import crop, head_box
+        from pdfgc.media.video import read_frames
+
+        sample = islice(read_frames(path), 0, frames, STRIDE)
+        faces = [found[0] for frame in sample if (found := self.meter.tracker.detect(frame.image))]
+        if not faces:
+            raise InputError(f"found no face in {path}")
+        box = head_box(faces)
+        for frame in islice(read_frames(path), frames):
+            yield float(frame.time), crop(frame.image, box, REPLAY_SIZE)
+
     def _render(
         self, portrait: Path, drivers: dict[str, str], fps: Fraction, frames: int | None
     ) -> Iterator[np.ndarray]:
@@ -156,7 +181,7 @@ class Bench:
         return path
 
 
-def _timed_frames(path: Path, seconds: float) -> Iterator[tuple[float, np.ndarray]]:
+def _timed_frames(path: Path, seconds: float) -> Iterator[TimedFrame]:
     from pdfgc.media.video import read_frames
 
     for frame in read_frames(path):

@@ -39,8 +39,9 @@ def control(
     """Measures what each driver moves: the control matrix.
 
     Every clip drives one portrait: lips by sound, lips by video, pose, gaze, blink, expression, each alone,
-    all together, and nothing at all (the tracker's own noise). The diagonal says how well the result follows
-    its driver, the rest how much moves that should not, relative to the driver's own movement.
+    and all together. The diagonal says how well the result follows its driver, the rest how much moves that
+    should not, relative to the driver's own movement. Two rows show the instruments: `nothing`, the held
+    portrait, and `driver itself`, the driver's own frames in place of a result.
 
     Raises:
         InputError: nothing to evaluate, or a model that cannot be loaded.

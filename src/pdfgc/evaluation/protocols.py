@@ -53,8 +53,15 @@ class Row:
         return tuple(measure for argument in self.arguments for measure in MEASURES_OF[argument])
 
 
+NOTHING = Row("nothing", ())
+"""The portrait held still, under sensor noise: what the trackers show where there is no movement."""
+
+REPLAY = Row("driver itself", ("lips", "pose", "eyes", "expression"))
+"""The driver's own frames, cropped as a result is: a perfect result, but for the trackers' own errors."""
+
 ROWS = (
-    Row("nothing", ()),
+    NOTHING,
+    REPLAY,
     Row("lips by audio", ("audio",)),
     Row("lips by video", ("lips",)),
     Row("pose", ("pose",)),
@@ -122,7 +129,9 @@ def _control_row(bench: Bench, pair: str, clip: Path, portrait: Path, row: Row) 
     driver = bench.clip(clip).signals
     picture, embedding = bench.portrait_picture(portrait)
     frames = min(int(bench.seconds * info.fps), len(driver))
-    if row.arguments:
+    if row is REPLAY:
+        output = bench.replay(clip, frames)
+    elif row.arguments:
         drivers = dict.fromkeys(row.arguments, str(clip))
         output = bench.perform(picture, drivers, info.fps, frames)
     else:
