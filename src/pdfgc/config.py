@@ -102,6 +102,9 @@ class EyesStage(StageConfig):
 class PoseStage(StageConfig):
     """Stage 2, pose: L1 to the measured pose (eq. 5)."""
 
+    jitter: float = 0.5
+    """Random turns added to training poses, in the head's units (`networks.motion`): large poses are rare."""
+
 
 @dataclass(frozen=True)
 class ExpressionStage(StageConfig):
@@ -111,10 +114,14 @@ class ExpressionStage(StageConfig):
     """Frames that a training expression code is averaged over (K)."""
     bank: int = 1024
     """Rows of each memory bank (M)."""
-    sizes: tuple[int, ...] = (128, 256)
-    """Picture sides trained at, coarse to fine."""
-    size_steps: tuple[int, ...] = (0, 4000)
-    """The step at which each of `sizes` begins."""
+    moments: int = 6
+    """Moments per item from which codes and mesh decoder learn; pictures are dear, meshes are not."""
+    drivers: int = 2
+    """Driving frames painted per portrait."""
+    painted: int = 128
+    """Side in pixels of the part of a frame that is painted in training; the flow always spans the whole frame."""
+    start_from: str = ""
+    """A trained model (`.safetensors`) whose modules this stage starts from, where it has them."""
 
 
 @dataclass(frozen=True)
@@ -149,8 +156,12 @@ class Networks:
     speech: Literal["whisper", "mel"] = "whisper"
     """What the speech network listens to: features of a pretrained encoder, or the paper's mel patches."""
     speech_hidden: int = 256
-    warp_channels: tuple[int, ...] = (32, 64, 128)
-    """Channels of the mesh-warp generator at its three scales."""
+    decoder_hidden: int = 256
+    """Width of the decoder from codes to the mesh."""
+    warp_channels: int = 24
+    """Channels of the mesh-warp generator at its finest scale; the coarser ones have 2 and 4 times as many."""
+    flow_channels: int = 32
+    """Channels of its flow network at the finest scale."""
 
 
 @dataclass(frozen=True)

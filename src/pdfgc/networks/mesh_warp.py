@@ -188,7 +188,7 @@ class Painter(nn.Module):
         size = sketch.shape[-1]
 
         def at(maps: Tensor, divisor: int) -> Tensor:
-            return window.of(_resize(maps, size // divisor), size)
+            return window.of(resize(maps, size // divisor), size)
 
         def warped(maps: Tensor, offset: Tensor) -> Tensor:
             return warp(maps, offset, window, size)
@@ -212,7 +212,7 @@ def _double(maps: Tensor, mode: str = "nearest") -> Tensor:
     return F.interpolate(maps, scale_factor=2.0, mode=mode, align_corners=False if mode == "bilinear" else None)
 
 
-def _resize(maps: Tensor, size: int) -> Tensor:
+def resize(maps: Tensor, size: int) -> Tensor:
     """Square maps to another size: averaged when they shrink."""
     if maps.shape[-1] > size:
         return F.avg_pool2d(maps, maps.shape[-1] // size)
@@ -270,8 +270,8 @@ class MeshWarpGenerator(nn.Module):
             The frame `[B, 3, w, w]` in -1..1, the painted share `[B, 1, w, w]`, the flow offsets `[B, 2, G, G]`.
         """
         size = driving_sketch.shape[-1]
-        small = _resize(portrait.image, FLOW_GRID)
-        sketches = _resize(source_sketch, FLOW_GRID), _resize(driving_sketch, FLOW_GRID)
+        small = resize(portrait.image, FLOW_GRID)
+        sketches = resize(source_sketch, FLOW_GRID), resize(driving_sketch, FLOW_GRID)
         offsets, shown = self.flow(small, flows, *sketches)
         frame, painted = self.painter(portrait, offsets, shown, driving_sketch, window or Window(0, 0, size))
         return frame, painted, offsets

@@ -21,8 +21,10 @@ from pdfgc.face.mesh import (
     RIGHT_IRIS,
 )
 
+OVAL, BROWS, EYES, IRISES, LIPS, MOUTH = range(6)
+"""The channels: face oval, brows, eye openings, irises (inside the openings), lips, inside of the mouth."""
+
 SKETCH_CHANNELS = 6
-"""Face oval, brows, eye openings, irises (inside the openings), lips, inside of the mouth."""
 
 _SUBPIXEL_BITS = 4
 

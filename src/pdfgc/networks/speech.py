@@ -48,6 +48,16 @@ def mel_filters() -> Tensor:
     return (triangles * (2 / (edges[2:] - edges[:-2]))[:, None]).float()
 
 
+def normalise_level(wave: Tensor) -> Tensor:
+    """`[N]` samples brought to the same loudness: the loudest fifth of the sound to an RMS of 0.1, by 20 dB at most."""
+    frames = wave[: len(wave) // _SAMPLES_PER_FEATURE * _SAMPLES_PER_FEATURE].view(-1, _SAMPLES_PER_FEATURE)
+    if len(frames) == 0:
+        return wave
+    power = frames.square().mean(1)
+    loud = power.topk(max(len(power) // 5, 1)).values.mean().sqrt()
+    return wave * (0.1 / loud.clamp(min=1e-6)).clamp(0.1, 10.0)
+
+
 class WhisperTrunk(nn.Module):
     """The convolutional stem and first layers of Whisper's encoder; frozen."""
 
@@ -155,6 +165,18 @@ def _at_times(x: Tensor, at: Tensor) -> Tensor:
     right = (left + 1).clamp(max=x.shape[1] - 1)
     rows = torch.arange(len(x), device=x.device)[:, None]
     return x[rows, left] * (1 - share) + x[rows, right] * share
+
+
+@torch.no_grad()
+def hear(blocks: Iterable[Tensor], trunk: WhisperTrunk) -> Iterator[tuple[Tensor, Tensor, int, int, int]]:
+    """Features of a stream of samples, chunk by chunk.
+
+    Yields:
+        `[n]` the chunk's samples and `[n / 320, 384]` their features, context included, then three feature numbers
+        as `speech_chunks`.
+    """
+    for samples, first, begin, end in speech_chunks(blocks):
+        yield samples, trunk(normalise_level(samples)[None])[0], first, begin, end
 
 
 def speech_chunks(blocks: Iterable[Tensor]) -> Iterator[tuple[Tensor, int, int, int]]:

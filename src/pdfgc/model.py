@@ -1,0 +1,261 @@
+"""A trained model: faces and speech to codes, a portrait and codes to frames."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pdfgc.config import Config, config_from_dict
+from pdfgc.errors import InputError
+from pdfgc.face.geometry import apply_pose, fit_pose, remove_pose
+from pdfgc.motion import FACTORS
+from pdfgc.networks.mesh_decoder import MeshDecoder
+from pdfgc.networks.mesh_warp import MeshWarpGenerator, PortraitFeatures, Window
+from pdfgc.networks.motion import FactorHead, MeshMotionEncoder, PoseHead
+from pdfgc.networks.sketch import draw_sketches
+from pdfgc.networks.speech import SAMPLE_RATE, SpeechHead, WhisperTrunk, hear
+from pdfgc.silence import speech_share
+from pdfgc.training.results import Result, read_result
+
+if TYPE_CHECKING:
+    from pdfgc.avatar import Avatar
+
+REST_POSE = (0.0, 0.0, 0.0, 0.0, 0.1, 0.0)
+"""The pose that pose codes are relative to: facing the camera, where a head usually stands in its crop."""
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """A portrait encoded once for all its frames."""
+
+    features: PortraitFeatures
+    mesh: Tensor
+    """`[1, 478, 3]` crop units."""
+    canonical: Tensor
+    """`[1, 478, 3]` cm."""
+    pose: Tensor
+    """`[1, 6]` as the tracker sees it."""
+    sketch: Tensor
+    """`[1, channels, S, S]` 0..1."""
+    codes: dict[str, np.ndarray]
+    """Its own codes, `{factor: [D]}`."""
+
+
+class Model:
+    """Preset `small` for use: `pdfgc.load` makes one.
+
+    Attributes:
+        preset: name of the configuration.
+        size: side of head crops and rendered frames in pixels.
+        fingerprint: differs for any two models whose codes mean different things; tracks carry it.
+    """
+
+    needs_crops = False
+    """Codes come from the mesh; the pictures themselves are not needed."""
+
+    def __init__(self, result: Result) -> None:
+        config: Config = config_from_dict(result.about["config"])
+        self.preset = config.preset
+        self.size = config.size
+        self.about = result.about
+        self._modules = _build(config)
+        for name, module in self._modules.items():
+            state = {key: value.float() for key, value in result.module(name).items()}
+            try:
+                module.load_state_dict(state)
+            except RuntimeError as error:
+                raise InputError(f"expected a complete model, but its part {name} does not fit ({error})") from error
+        self._modules.eval().requires_grad_(False)
+        self.generator.to(memory_format=torch.channels_last)
+        self.fingerprint = _fingerprint(self._modules)
+
+    @property
+    def generator(self) -> MeshWarpGenerator:
+        """The mesh-warp generator."""
+        generator = self._modules["generator"]
+        assert isinstance(generator, MeshWarpGenerator)
+        return generator
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights."""
+        return sum(parameter.numel() for parameter in self._modules.parameters())
+
+    def avatar(self, portrait: str | Path | np.ndarray, *, face: int = 0) -> Avatar:
+        """A portrait made ready: any photo, its head found, cropped and encoded once (see `Avatar`)."""
+        from pdfgc.avatar import Avatar
+
+        return Avatar(self, portrait, face=face)
+
+    @torch.inference_mode()
+    def encode_motion(
+        self, crops: np.ndarray | None, meshes: np.ndarray, blendshapes: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Motion codes of tracked faces (spec 1).
+
+        Args:
+            crops: not looked at by this preset.
+            meshes: `[T, 478, 3]` crop units.
+            blendshapes: `[T, 52]`, 0..1.
+
+        Returns:
+            `{"lips": [T, 500], "expression": [T, 30], "eyes": [T, 6], "pose": [T, 6]}` float32. Poses are radians
+            (pitch, yaw, roll), crop units and log scale, relative to `REST_POSE`.
+        """
+        mesh = torch.from_numpy(np.ascontiguousarray(meshes, np.float32))
+        scores = torch.from_numpy(np.ascontiguousarray(blendshapes, np.float32))
+        feature = self._modules["motion"].from_mesh(mesh, scores)
+        codes = {factor: self._modules[factor](feature).numpy() for factor in FACTORS}
+        codes["pose"] = codes["pose"] - np.array(REST_POSE, np.float32)
+        return codes
+
+    @torch.inference_mode()
+    def encode_speech(self, wave: Iterable[np.ndarray], fps: Fraction) -> Iterator[np.ndarray]:
+        """Lip codes of speech; silence gives the zero code, a closed mouth.
+
+        Args:
+            wave: mono samples at 16 kHz, -1..1, in blocks of any length; memory does not grow with their number.
+            fps: rows a second.
+
+        Yields:
+            `[n, 500]` float32; row i stands for second i / fps of the sound.
+        """
+        hearing, head = self._modules["hearing"], self._modules["speech"]
+        blocks = (torch.from_numpy(np.asarray(block, np.float32)) for block in wave)
+        row = 0
+        for samples, features, first, begin, end in hear(blocks, hearing):
+            rows = np.arange(row, max(row, -(-end * fps.numerator // (50 * fps.denominator))))
+            if len(rows) == 0:
+                continue
+            row = int(rows[-1]) + 1
+            since = torch.tensor([float(Fraction(int(r)) / fps - Fraction(first, 50)) for r in rows])
+            codes = head(features[None], since[None])[0]
+            yield (codes * speech_share(samples, since, SAMPLE_RATE)[:, None]).numpy()
+
+    @torch.inference_mode()
+    def portrait(self, image: np.ndarray, mesh: np.ndarray, blendshapes: np.ndarray) -> Portrait:
+        """Encode a portrait.
+
+        Args:
+            image: `[S, S, 3]` uint8 head crop, S = `size`.
+            mesh: `[478, 3]` its crop mesh.
+            blendshapes: `[52]`.
+
+        Raises:
+            ValueError: for a crop of another size.
+        """
+        if image.shape != (self.size, self.size, 3):
+            raise ValueError(f"expected a head crop of {self.size} x {self.size} pixels, got {image.shape}")
+        pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float() / 127.5 - 1
+        points = torch.from_numpy(np.ascontiguousarray(mesh, np.float32))[None]
+        pose = fit_pose(points)
+        return Portrait(
+            features=self.generator.encode(pixels.contiguous(memory_format=torch.channels_last)),
+            mesh=points,
+            canonical=remove_pose(points, pose),
+            pose=pose,
+            sketch=_sketches(points, self.size),
+            codes={name: code[0] for name, code in self.encode_motion(None, mesh[None], blendshapes[None]).items()},
+        )
+
+    @torch.inference_mode()
+    def render(self, portrait: Portrait, codes: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Paint frames.
+
+        Args:
+            portrait: from `portrait`.
+            codes: `{factor: [T, D]}`, all four factors.
+
+        Returns:
+            `[T, S, S, 3]` uint8.
+        """
+        driving = self.driving_mesh(portrait, codes)
+        count = len(driving)
+        with torch.autocast("cpu", torch.bfloat16):
+            frames, _, _ = self.generator(
+                portrait.features.expand(count),
+                self._flows(portrait, driving),
+                portrait.sketch.expand(count, -1, -1, -1),
+                _sketches(driving, self.size),
+                Window(0, 0, self.size),
+            )
+        pixels = ((frames.float() + 1) * 127.5).round().clamp(0, 255).byte()
+        return pixels.permute(0, 2, 3, 1).contiguous().numpy()
+
+    def driving_mesh(self, portrait: Portrait, codes: Mapping[str, np.ndarray]) -> Tensor:
+        """The face that codes `{factor: [T, D]}` ask of a portrait: `[T, 478, 3]` crop units."""
+        wanted = {name: torch.from_numpy(np.ascontiguousarray(codes[name], np.float32)) for name in FACTORS}
+        count = len(wanted["pose"])
+        own = {name: torch.from_numpy(code)[None].expand(count, -1) for name, code in portrait.codes.items()}
+        canonical = self._modules["decoder"](portrait.canonical.expand(count, -1, -1), own, wanted)
+        # the difference to the portrait's own code, so that a held pose is exactly the portrait's
+        return apply_pose(canonical, portrait.pose + wanted["pose"] - own["pose"])
+
+    def _flows(self, portrait: Portrait, driving: Tensor) -> Tensor:
+        with torch.autocast("cpu", enabled=False):
+            return self.generator.flows(portrait.mesh.expand_as(driving), driving)
+
+
+def load(name: str | Path = "small") -> Model:
+    """Load a model.
+
+    Args:
+        name: `small` (the weights in the package), a folder of a training run, or a `.safetensors` file.
+
+    Raises:
+        InputError: when there is no such model, or the file is not one.
+    """
+    path = Path(name)
+    if path.is_dir():
+        path = path / "model.safetensors"
+    elif not path.suffix:
+        embedded = resources.files("pdfgc.assets") / f"{name}.safetensors"
+        if not embedded.is_file():
+            raise InputError(f"expected a model's name, run folder or .safetensors file, but there is no model {str(name)!r}")
+        with resources.as_file(embedded) as file:
+            return Model(read_result(file))
+    return Model(read_result(path))
+
+
+def _build(config: Config) -> nn.ModuleDict:
+    """The networks of a model, with random weights."""
+    sizes = config.networks
+    wide: dict[str, Any] = {"feature": sizes.motion, "hidden": sizes.motion_hidden}
+    return nn.ModuleDict(
+        {
+            "motion": MeshMotionEncoder(**wide),
+            "lips": FactorHead(**wide, code=FACTORS["lips"]),
+            "expression": FactorHead(**wide, code=FACTORS["expression"]),
+            "eyes": FactorHead(**wide, code=FACTORS["eyes"]),
+            "pose": PoseHead(**wide),
+            "hearing": WhisperTrunk(),
+            "speech": SpeechHead(hidden=sizes.speech_hidden, feature=sizes.motion_hidden, code=FACTORS["lips"]),
+            "decoder": MeshDecoder(
+                lips=FACTORS["lips"], expression=FACTORS["expression"], hidden=sizes.decoder_hidden
+            ),
+            "generator": MeshWarpGenerator(channels=sizes.warp_channels, flow_channels=sizes.flow_channels),
+        }
+    )
+
+
+def _fingerprint(modules: nn.ModuleDict) -> str:
+    """Of everything that gives codes their meaning: the encoders and the mesh decoder, not the painter."""
+    digest = hashlib.sha256()
+    for name, module in modules.items():
+        if name not in ("generator", "hearing"):
+            for tensor in module.state_dict().values():
+                digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _sketches(meshes: Tensor, size: int) -> Tensor:
+    return torch.from_numpy(draw_sketches(meshes.numpy(), size)).float() / 255

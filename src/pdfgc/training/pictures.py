@@ -1,0 +1,99 @@
+"""Pairs of pictures for the generator: a portrait and frames of the same clip that drive it."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from pdfgc.data.clips import Clip, ClipSet
+from pdfgc.face.geometry import MESH_POINTS, canonical_face
+from pdfgc.face.mesh import LEFT_IRIS, RIGHT_IRIS
+from pdfgc.networks.sketch import draw_sketches
+
+_ZOOM = (0.88, 1.15)
+_SHIFT = 0.04  # of the picture's side
+_GAMMA = (0.8, 1.25)
+_TINT = 0.1
+
+
+@cache
+def mirrored_points() -> np.ndarray:
+    """`[478]` the point on the other side of the face, for every mesh point."""
+    vertices = canonical_face()["vertices"].numpy()
+    mirrored = vertices * np.array([-1.0, 1.0, 1.0])
+    distance = np.linalg.norm(mirrored[:, None] - vertices[None], axis=-1)
+    partner = np.full(MESH_POINTS, -1)
+    for flat in np.argsort(distance, axis=None):  # nearest pairs first, each point once
+        a, b = np.unravel_index(flat, distance.shape)
+        if partner[a] < 0 and partner[b] < 0:
+            partner[a], partner[b] = b, a
+    right, left = list(RIGHT_IRIS), list(LEFT_IRIS)
+    partner[right] = [left[i] for i in (0, 3, 2, 1, 4)]  # rims run right, top, left, bottom
+    partner[left] = [right[i] for i in (0, 3, 2, 1, 4)]
+    return partner
+
+
+def draw_pictures(clips: ClipSet, random: np.random.Generator, drivers: int, size: int) -> dict[str, Tensor]:
+    """A portrait and `drivers` driving frames of one clip under one augmentation.
+
+    Returns:
+        `pictures [1 + drivers, 3, size, size]` uint8, `meshes [1 + drivers, 478, 3]` in crop units,
+        `sketches [1 + drivers, channels, size, size]` uint8; the portrait first.
+    """
+    clip = clips.draw(random)
+    frames = random.integers(len(clip), size=1 + drivers)
+    zoom = random.uniform(*_ZOOM)
+    shift = random.uniform(-_SHIFT, _SHIFT, 2) * size
+    return augmented(clip, frames, size, zoom, shift, bool(random.random() < 0.5), _colours(random))
+
+
+def augmented(
+    clip: Clip,
+    frames: np.ndarray,
+    size: int,
+    zoom: float = 1.0,
+    shift: np.ndarray | tuple[float, float] = (0.0, 0.0),
+    mirror: bool = False,
+    colours: np.ndarray | None = None,
+) -> dict[str, Tensor]:
+    """Frames of a clip, zoomed about the centre, shifted in pixels, mirrored and recoloured alike.
+
+    Returns:
+        As `draw_pictures`.
+    """
+    stored = clip.info.picture_size
+    scale = zoom * size / stored
+    middle = (size - 1) / 2
+    matrix = np.array([[scale, 0.0, 0.0], [0.0, scale, 0.0]])
+    matrix[:, 2] = middle - scale * (stored - 1) / 2 + np.asarray(shift)
+    pictures = clip.pictures([int(frame) for frame in frames])
+    shrink = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    warped = [
+        cv2.warpAffine(picture, matrix, (size, size), flags=shrink, borderMode=cv2.BORDER_REPLICATE)
+        for picture in pictures
+    ]
+    meshes = np.stack([clip.mesh(slice(int(frame), int(frame) + 1))[0] for frame in frames])
+    meshes = meshes * zoom
+    meshes[..., :2] += np.asarray(shift) * (2 / size)
+    if mirror:
+        warped = [picture[:, ::-1] for picture in warped]
+        meshes = meshes[:, mirrored_points()] * np.array([-1.0, 1.0, 1.0], np.float32)
+    if colours is not None:
+        warped = [cv2.LUT(np.ascontiguousarray(picture), colours) for picture in warped]
+    meshes = np.ascontiguousarray(meshes, np.float32)
+    return {
+        "pictures": torch.from_numpy(np.stack(warped)).permute(0, 3, 1, 2).contiguous(),
+        "meshes": torch.from_numpy(meshes),
+        "sketches": torch.from_numpy(draw_sketches(meshes, size)),
+    }
+
+
+def _colours(random: np.random.Generator) -> np.ndarray:
+    """A look-up table `[256, 1, 3]` of a random gamma and tint."""
+    levels = np.linspace(0, 1, 256)[:, None, None] ** random.uniform(*_GAMMA)
+    tint = random.uniform(1 - _TINT, 1 + _TINT, 3)
+    return np.clip(255 * levels * tint, 0, 255).astype(np.uint8)
