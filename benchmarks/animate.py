@@ -26,6 +26,7 @@ import torch
 
 import pdfgc
 from pdfgc.avatar import Avatar
+from pdfgc.evaluation.commands import weights_digest
 from pdfgc.media.audio import AudioSource
 from pdfgc.media.video import VideoWriter
 from pdfgc.motion import MotionTrack
@@ -141,7 +142,7 @@ def main(words: list[str] | None = None) -> None:
         runs = [run(avatar, options, track, options.frames, folder) for _ in range(options.repeats)]
     seconds = sorted(runs, key=lambda r: r["total"])[len(runs) // 2]
     result = {
-        "model": model.fingerprint,
+        "model": weights_digest(model),
         "frames": options.frames,
         "threads": options.threads,
         "paste_back": options.paste_back,

@@ -154,9 +154,11 @@ class FakeAvatar:
 class FakeModel:
     """Makes fake avatars and counts them."""
 
-    def __init__(self, leak: float = 0.0, fingerprint: str = "fake") -> None:
+    preset, size, fingerprint = "fake", 64, "fake"
+
+    def __init__(self, leak: float = 0.0) -> None:
         self.leak = leak
-        self.fingerprint = fingerprint
+        self.generator = torch.nn.Linear(1, 1)
         self.avatars = 0
 
     def avatar(self, portrait: Path) -> FakeAvatar:

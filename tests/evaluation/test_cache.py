@@ -5,7 +5,7 @@ import pytest
 
 from evaluation.fakes import FakeIdentity, FakeTracker, performance
 from pdfgc.errors import InputError
-from pdfgc.evaluation.cache import MeasurementCache, file_digest
+from pdfgc.evaluation.cache import MeasurementCache, code_digest, file_digest
 from pdfgc.evaluation.measurement import Meter
 
 
@@ -30,6 +30,14 @@ def test_what_was_stored_comes_back(tmp_path: Path) -> None:
 def test_another_setting_is_another_key(tmp_path: Path) -> None:
     cache = MeasurementCache(tmp_path)
     assert cache.key(a=1, b="x") == cache.key(b="x", a=1) != cache.key(a=2, b="x")
+
+
+def test_the_code_is_part_of_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = MeasurementCache(tmp_path)
+    before = cache.key(a=1)
+    assert len(code_digest()) == 64
+    monkeypatch.setattr("pdfgc.evaluation.cache.code_digest", lambda: "changed")
+    assert cache.key(a=1) != before
 
 
 def test_a_damaged_measurement_is_made_again(tmp_path: Path) -> None:

@@ -3,8 +3,10 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 
 from evaluation.fakes import FakeIdentity, FakeModel, FakeTracker, draw, performance, write_clip
@@ -15,7 +17,7 @@ from pdfgc.priors import identity
 
 
 @pytest.fixture
-def faked(monkeypatch: pytest.MonkeyPatch) -> FakeModel:
+def faked(monkeypatch: pytest.MonkeyPatch) -> Any:
     model = FakeModel()
     monkeypatch.setitem(sys.modules, "pdfgc.model", SimpleNamespace(load=lambda name: model))
     monkeypatch.setattr(tracker, "FaceTracker", FakeTracker)
@@ -24,19 +26,27 @@ def faked(monkeypatch: pytest.MonkeyPatch) -> FakeModel:
 
 
 def test_control_writes_results_and_a_table(
-    faked: FakeModel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    faked: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_clip(tmp_path / "a.mp4", performance(15, yaw=10.0, mouth=0.5))
     commands.control(data=tmp_path, report=tmp_path / "out", seconds=0.5)
     results = json.loads((tmp_path / "out" / "results.json").read_text())
-    assert results["protocol"] == "control" and results["model"] == "fake"
+    assert results["protocol"] == "control" and results["weights"] == commands.weights_digest(faked)
     assert results["settings"]["seconds"] == 0.5
     assert results["pairs"][0]["frames"] == 12
     assert results["matrix"]["pose"]["yaw"]["correlation"]["value"] > 0.9
     assert "lips by audio" in capsys.readouterr().out
 
 
-def test_cases_write_results(faked: FakeModel, tmp_path: Path) -> None:
+def test_a_model_that_paints_otherwise_is_another_one(faked: Any) -> None:
+    before = commands.weights_digest(faked)
+    assert commands.weights_digest(faked) == before
+    with torch.no_grad():
+        faked.generator.weight += 1e-3
+    assert commands.weights_digest(faked) != before
+
+
+def test_cases_write_results(faked: Any, tmp_path: Path) -> None:
     write_clip(tmp_path / "a.mp4", performance(15, yaw=10.0))
     Image.fromarray(draw()).save(tmp_path / "face.png")
     (tmp_path / "cases.yaml").write_text("cases: [{portrait: face.png, pose: a.mp4}]")
@@ -45,7 +55,7 @@ def test_cases_write_results(faked: FakeModel, tmp_path: Path) -> None:
     assert results["cases"][0]["measures"]["yaw"]["correlation"]["value"] > 0.9
 
 
-def test_nothing_that_can_be_evaluated_is_one_sentence(faked: FakeModel, tmp_path: Path) -> None:
+def test_nothing_that_can_be_evaluated_is_one_sentence(faked: Any, tmp_path: Path) -> None:
     write_clip(tmp_path / "a.mp4", [draw(present=0.0)] * 5)
     with pytest.raises(InputError, match=r"nothing could be evaluated.*found no face"):
         commands.control(data=tmp_path, report=tmp_path / "out")

@@ -19,9 +19,6 @@ from pdfgc.evaluation.identity import STRIDE
 from pdfgc.evaluation.measurement import Measurement, Meter, TimedFrame
 from pdfgc.files import atomic_path
 
-REVISION = 1
-"""Part of every cache key: raise it when a measure or the way frames are rendered changes."""
-
 REPLAY_SIZE = 256
 """Pixels of the head crops of a replayed driver, those of a usual result."""
 
@@ -37,10 +34,6 @@ class Puppet(Protocol):
 class Puppeteer(Protocol):
     """What is asked of a model; `pdfgc.model.Model` is one."""
 
-    @property
-    def fingerprint(self) -> str:
-        """Identifies the weights."""
-
     def avatar(self, portrait: Path) -> Puppet:
         """An avatar of the largest face of a picture."""
 
@@ -50,13 +43,17 @@ class Bench:
 
     Args:
         model: makes the avatars.
+        weights: differs for any two models that would render anything differently.
         meter: measures frames.
         cache: where measurements are kept.
         seconds: longest performance that is rendered.
     """
 
-    def __init__(self, model: Puppeteer, meter: Meter, cache: MeasurementCache, seconds: float) -> None:
+    def __init__(
+        self, model: Puppeteer, weights: str, meter: Meter, cache: MeasurementCache, seconds: float
+    ) -> None:
         self.model = model
+        self.weights = weights
         self.meter = meter
         self.cache = cache
         self.seconds = seconds
@@ -65,7 +62,7 @@ class Bench:
 
     def clip(self, path: Path) -> Measurement:
         """Measures a driver from its beginning, at most `seconds` of it."""
-        key = self.cache.key(revision=REVISION, clip=file_digest(path), seconds=self.seconds)
+        key = self.cache.key(clip=file_digest(path), seconds=self.seconds)
         if (known := self.cache.load(key)) is None:
             known = self.meter.measure(_timed_frames(path, self.seconds))
             self.cache.store(key, known)
@@ -90,8 +87,7 @@ class Bench:
         """
         sources = {name: file_digest(Path(v)) if Path(v).exists() else v for name, v in drivers.items()}
         key = self.cache.key(
-            revision=REVISION,
-            model=self.model.fingerprint,
+            weights=self.weights,
             portrait=file_digest(portrait),
             drivers=sources,
             fps=str(fps),
@@ -108,7 +104,7 @@ class Bench:
 
     def replay(self, path: Path, frames: int) -> Measurement:
         """Measures a clip's first frames cropped to the head as if a model had rendered them."""
-        key = self.cache.key(revision=REVISION, replay=file_digest(path), frames=frames, size=REPLAY_SIZE)
+        key = self.cache.key(replay=file_digest(path), frames=frames, size=REPLAY_SIZE)
         if (known := self.cache.load(key)) is None:
             known = replace(self.meter.measure(self._head_crops(path, frames)), seconds=0.0)
             self.cache.store(key, known)

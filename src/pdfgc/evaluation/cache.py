@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,18 @@ def file_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
+@lru_cache
+def code_digest() -> str:
+    """SHA-256 of the sources that decide frames and measures: a change makes old measurements void."""
+    package = Path(__file__).parents[1]
+    files = {package / "evaluation" / name for name in ("bench.py", "measurement.py", "signals.py")}
+    files |= {path for path in package.glob("*.py") if path.stem not in ("arguments", "cli", "progress")}
+    for folder in ("face", "media", "networks", "priors"):
+        files |= set((package / folder).glob("*.py"))
+    parts = (f"{path.relative_to(package).as_posix()}:{file_digest(path)}" for path in sorted(files))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
 class MeasurementCache:
     """Measurements by key in one folder, each a safetensors file written whole or not at all."""
 
@@ -45,8 +58,12 @@ class MeasurementCache:
         folder.mkdir(parents=True, exist_ok=True)
 
     def key(self, **parts: Any) -> str:
-        """Name for what is described by JSON-able `parts`: the digests of the inputs and every setting."""
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+        """Name for what is described by JSON-able `parts`, the digests of the inputs and every setting.
+
+        The code itself is a part too (`code_digest`).
+        """
+        described = json.dumps(parts | {"code": code_digest()}, sort_keys=True)
+        return hashlib.sha256(described.encode()).hexdigest()[:32]
 
     def load(self, key: str) -> Measurement | None:
         """The measurement stored under `key`, None if there is none (or it cannot be read)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from pdfgc.errors import InputError
 
 if TYPE_CHECKING:
     from pdfgc.evaluation.bench import Bench
+    from pdfgc.model import Model
 
 DEFAULT_MODEL = "small"
 
@@ -110,12 +112,23 @@ def _bench(model: str, report: Path, seconds: float) -> Iterator[Bench]:
     loaded = pdfgc.load(model)
     cache = MeasurementCache(report / "cache")
     with FaceTracker() as tracker:
-        yield Bench(loaded, Meter(tracker, FaceIdentity()), cache, seconds)
+        yield Bench(loaded, weights_digest(loaded), Meter(tracker, FaceIdentity()), cache, seconds)
+
+
+def weights_digest(model: Model) -> str:
+    """Differs for any two models that render anything differently.
+
+    `Model.fingerprint` names the meaning of the codes alone, so the painter's weights are added.
+    """
+    digest = hashlib.sha256(f"{model.preset} {model.size} {model.fingerprint}".encode())
+    for name, tensor in sorted(model.generator.state_dict().items()):
+        digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _header(protocol: str, bench: Bench, settings: dict[str, Any]) -> dict[str, Any]:
     from pdfgc import __version__
-    from pdfgc.evaluation.bench import REVISION
+    from pdfgc.evaluation.cache import code_digest
     from pdfgc.evaluation.signals import MEASURES
 
     trackers = {
@@ -126,8 +139,9 @@ def _header(protocol: str, bench: Bench, settings: dict[str, Any]) -> dict[str, 
         "protocol": protocol,
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "pdfgc": __version__,
-        "model": bench.model.fingerprint,
-        "settings": settings | {"seconds": bench.seconds, "revision": REVISION, "trackers": trackers},
+        "weights": bench.weights,
+        "code": code_digest(),
+        "settings": settings | {"seconds": bench.seconds, "trackers": trackers},
         "measures": {name: {"unit": m.unit, "min_driver_sd": m.min_sd} for name, m in MEASURES.items()},
     }
 
