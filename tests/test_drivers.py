@@ -135,24 +135,18 @@ def test_words() -> None:
         drivers.resolve("pose", "hodl")
 
 
-def test_idle_moves_about_the_portrait_s_own_codes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    stock = np.zeros((50, 6), np.float32)
-    stock[10, BLINK] = 1.0
-    for fingerprint in (FakeModel.fingerprint, "other"):
-        folder = tmp_path / fingerprint
-        folder.mkdir()
-        codes = {"eyes": stock + 0.5, "pose": stock / 10}
-        MotionTrack.from_codes(codes, metadata={"model": fingerprint}).save(folder / "idle.safetensors")
-    monkeypatch.setattr("pdfgc.drivers.resources.files", lambda _: tmp_path / FakeModel.fingerprint)
+def test_idle_moves_about_the_portrait_s_own_codes() -> None:
     part = Drivers(FakeModel(), OWN).resolve("eyes", "idle")
     assert part.moves
     assert not part.sets_length
-    assert part.track.eyes[0] == pytest.approx(0.25)
-    assert part.track.eyes[10, BLINK] == pytest.approx(1.25)
-    assert part.track.eyes[10, GAZE] == pytest.approx(0.25)
-    monkeypatch.setattr("pdfgc.drivers.resources.files", lambda _: tmp_path / "other")
-    with pytest.raises(InputError, match="model"):
-        Drivers(FakeModel(), OWN).resolve("eyes", "idle")
+    eyes, pose = part.track.eyes, part.track.pose
+    assert eyes[0] == pytest.approx(0.25) and pose[0] == pytest.approx(0.25)
+    shut = eyes[:, BLINK[0]] > 0.8
+    blinks = np.flatnonzero(np.diff(shut.astype(int)) == 1)
+    assert 10 <= len(blinks) <= 24, "as often as people at rest blink in a minute"
+    assert (eyes[:, GAZE] == 0.25).all()
+    assert 0.01 < np.abs(pose[:, 1] - 0.25).max() < 0.1
+    assert np.abs(pose[-1] - pose[0]).max() < 0.01, "the last frame leads back to the first"
 
 
 def test_a_file_is_read_once_for_all_its_factors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

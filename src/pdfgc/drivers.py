@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
-from importlib import resources
 from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal, Protocol, get_args
@@ -17,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Literal, Protocol, get_args
 import numpy as np
 
 from pdfgc.errors import InputError
+from pdfgc.idle import idle_track
 from pdfgc.motion import FACTORS, SMOOTHING, MotionTrack
 from pdfgc.progress import track as show_progress
 from pdfgc.timing import Number, exact_rate
@@ -139,7 +139,7 @@ class Drivers:
         if driver == "zero":
             return Part(MotionTrack.still({"pose": np.zeros(FACTORS["pose"])}), False, False)
         if driver == "idle":
-            return Part(self._idle(), True, False)
+            return Part(idle_track({name: codes[0] for name, codes in self._own.codes.items()}), True, False)
         track = driver if isinstance(driver, MotionTrack) else self._read(Path(driver))
         track.require_model(self._model.fingerprint)
         if "smoothed" not in track.metadata:
@@ -151,15 +151,6 @@ class Drivers:
         if path.suffix.lower() == ".safetensors":
             return MotionTrack.load(path)
         return read_motion(path, self._model, missing=self._missing, fps=self._folder_fps, until=self._until)
-
-    def _idle(self) -> MotionTrack:
-        """The portrait's own codes, moved as the stock track moves away from its first frame."""
-        with resources.as_file(resources.files("pdfgc.assets") / "idle.safetensors") as path:
-            stock = MotionTrack.load(path)
-        stock.require_model(self._model.fingerprint)
-        still = self._own.codes
-        codes = {name: still[name] + (stock.codes[name] - stock.codes[name][:1]) for name in ("eyes", "pose")}
-        return MotionTrack.from_codes(codes, times=[stock.time(n) for n in range(len(stock))])
 
 
 def check_driver(slot: str, driver: Driver) -> None:
