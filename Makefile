@@ -21,8 +21,10 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(READY)
-	$(BIN)/pdfgc animate demo/astronaut.jpg --audio demo/speech.flac --pose demo/nod.safetensors \
-		--eyes demo/look.safetensors --expression demo/smile.safetensors -o demo.mp4
+	$(BIN)/python scripts/make_demo_drivers.py demo/astronaut.jpg -o demo/drivers
+	$(BIN)/pdfgc animate demo/astronaut.jpg --audio demo/speech.flac \
+		--pose demo/drivers/nod.motion.safetensors --eyes demo/drivers/look.motion.safetensors \
+		--expression demo/drivers/smile.motion.safetensors -o demo.mp4
 	$(BIN)/python scripts/contact_sheet.py demo.mp4 -o demo_sheet.png
 
 test: lint
@@ -38,5 +40,5 @@ format: $(READY)
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf demo.mp4 demo.mp4.motion.safetensors demo.motion.safetensors demo_sheet.png \
+	rm -rf demo.mp4 demo.motion.safetensors demo_sheet.png demo/drivers \
 		.pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

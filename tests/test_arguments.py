@@ -38,7 +38,9 @@ def wash() -> None:
 
 
 def read(*words: str) -> Call:
-    return parse("kitchen", "A kitchen.", {"cook": cook, "sink": Group("The sink", {"wash": wash})}, list(words), "1.0")
+    return parse(
+        "kitchen", "A kitchen.", {"cook": cook, "sink": Group("The sink", {"wash": wash})}, list(words), "1.0"
+    )
 
 
 def keywords(*words: str) -> dict[str, Any]:
