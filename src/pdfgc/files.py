@@ -41,7 +41,15 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = target.with_name(f".{target.name}.{os.getpid()}.part{target.suffix}")
     try:
         yield temporary
+        temporary.chmod(_usual_mode())  # some writers make files that only their owner may read
         os.replace(temporary, target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _usual_mode() -> int:
+    """The permissions of a new file; the system tells its mask only in exchange for another."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return 0o666 & ~mask

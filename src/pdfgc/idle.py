@@ -52,7 +52,9 @@ def idle_track(own: Mapping[str, np.ndarray]) -> MotionTrack:
         amplitude, cycles = _SWAY[entry]
         for cycle in cycles:
             phase = random.uniform(0, 2 * np.pi)
-            wave = np.sin(2 * np.pi * cycle * time / SECONDS + phase) - np.sin(phase)  # starts at the portrait's own
+            wave = np.sin(2 * np.pi * cycle * time / SECONDS + phase) - np.sin(
+                phase
+            )  # starts at the portrait's own
             pose[:, entry] += amplitude / 2 * wave
     return MotionTrack.from_codes({"eyes": eyes, "pose": pose}, fps=FPS)
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pdfgc.config import Config, config_from_dict
+from pdfgc.config import config_from_dict
 from pdfgc.errors import InputError
 from pdfgc.face.geometry import apply_pose, fit_pose, remove_pose
 from pdfgc.motion import FACTORS
@@ -63,32 +63,50 @@ class Model:
     """Codes come from the mesh; the pictures themselves are not needed."""
 
     def __init__(self, result: Result) -> None:
-        config: Config = config_from_dict(result.about["config"])
+        config = config_from_dict(result.about["config"])
+        sizes = config.networks
         self.preset = config.preset
         self.size = config.size
         self.about = result.about
-        self._modules = _build(config)
+        wide: dict[str, Any] = {"feature": sizes.motion, "hidden": sizes.motion_hidden}
+        self.motion = MeshMotionEncoder(**wide)
+        self.heads = {
+            "lips": FactorHead(**wide, code=FACTORS["lips"]),
+            "expression": FactorHead(**wide, code=FACTORS["expression"]),
+            "eyes": FactorHead(**wide, code=FACTORS["eyes"]),
+            "pose": PoseHead(**wide),
+        }
+        self.hearing = WhisperTrunk()
+        self.speech = SpeechHead(
+            hidden=sizes.speech_hidden, feature=sizes.motion_hidden, code=FACTORS["lips"]
+        )
+        self.decoder = MeshDecoder(
+            lips=FACTORS["lips"], expression=FACTORS["expression"], hidden=sizes.decoder_hidden
+        )
+        self.generator = MeshWarpGenerator(channels=sizes.warp_channels, flow_channels=sizes.flow_channels)
+        self._modules: dict[str, nn.Module] = {
+            "motion": self.motion,
+            **self.heads,
+            "hearing": self.hearing,
+            "speech": self.speech,
+            "decoder": self.decoder,
+            "generator": self.generator,
+        }
         for name, module in self._modules.items():
             state = {key: value.float() for key, value in result.module(name).items()}
             try:
                 module.load_state_dict(state)
             except RuntimeError as error:
-                raise InputError(f"expected a complete model, but its part {name} does not fit ({error})") from error
-        self._modules.eval().requires_grad_(False)
-        self.generator.to(memory_format=torch.channels_last)
+                raise InputError(
+                    f"expected a complete model, but its part {name} does not fit ({error})"
+                ) from error
+            module.eval().requires_grad_(False)
         self.fingerprint = _fingerprint(self._modules)
-
-    @property
-    def generator(self) -> MeshWarpGenerator:
-        """The mesh-warp generator."""
-        generator = self._modules["generator"]
-        assert isinstance(generator, MeshWarpGenerator)
-        return generator
 
     @property
     def parameters(self) -> int:
         """Number of weights."""
-        return sum(parameter.numel() for parameter in self._modules.parameters())
+        return sum(weight.numel() for module in self._modules.values() for weight in module.parameters())
 
     def avatar(self, portrait: str | Path | np.ndarray, *, face: int = 0) -> Avatar:
         """A portrait made ready: any photo, its head found, cropped and encoded once (see `Avatar`)."""
@@ -113,8 +131,8 @@ class Model:
         """
         mesh = torch.from_numpy(np.ascontiguousarray(meshes, np.float32))
         scores = torch.from_numpy(np.ascontiguousarray(blendshapes, np.float32))
-        feature = self._modules["motion"].from_mesh(mesh, scores)
-        codes = {factor: self._modules[factor](feature).numpy() for factor in FACTORS}
+        feature = self.motion.from_mesh(mesh, scores)
+        codes = {factor: self.heads[factor](feature).numpy() for factor in FACTORS}
         codes["pose"] = codes["pose"] - np.array(REST_POSE, np.float32)
         return codes
 
@@ -129,16 +147,15 @@ class Model:
         Yields:
             `[n, 500]` float32; row i stands for second i / fps of the sound.
         """
-        hearing, head = self._modules["hearing"], self._modules["speech"]
         blocks = (torch.from_numpy(np.asarray(block, np.float32)) for block in wave)
         row = 0
-        for samples, features, first, begin, end in hear(blocks, hearing):
+        for samples, features, first, _, end in hear(blocks, self.hearing):
             rows = np.arange(row, max(row, -(-end * fps.numerator // (50 * fps.denominator))))
             if len(rows) == 0:
                 continue
             row = int(rows[-1]) + 1
             since = torch.tensor([float(Fraction(int(r)) / fps - Fraction(first, 50)) for r in rows])
-            codes = head(features[None], since[None])[0]
+            codes = self.speech(features[None], since[None])[0]
             yield (codes * speech_share(samples, since, SAMPLE_RATE)[:, None]).numpy()
 
     @torch.inference_mode()
@@ -164,7 +181,10 @@ class Model:
             canonical=remove_pose(points, pose),
             pose=pose,
             sketch=_sketches(points, self.size),
-            codes={name: code[0] for name, code in self.encode_motion(None, mesh[None], blendshapes[None]).items()},
+            codes={
+                name: code[0]
+                for name, code in self.encode_motion(None, mesh[None], blendshapes[None]).items()
+            },
         )
 
     @torch.inference_mode()
@@ -196,7 +216,7 @@ class Model:
         wanted = {name: torch.from_numpy(np.ascontiguousarray(codes[name], np.float32)) for name in FACTORS}
         count = len(wanted["pose"])
         own = {name: torch.from_numpy(code)[None].expand(count, -1) for name, code in portrait.codes.items()}
-        canonical = self._modules["decoder"](portrait.canonical.expand(count, -1, -1), own, wanted)
+        canonical = self.decoder(portrait.canonical.expand(count, -1, -1), own, wanted)
         # the difference to the portrait's own code, so that a held pose is exactly the portrait's
         return apply_pose(canonical, portrait.pose + wanted["pose"] - own["pose"])
 
@@ -220,34 +240,15 @@ def load(name: str | Path = "small") -> Model:
     elif not path.suffix:
         embedded = resources.files("pdfgc.assets") / f"{name}.safetensors"
         if not embedded.is_file():
-            raise InputError(f"expected a model's name, run folder or .safetensors file, but there is no model {str(name)!r}")
+            raise InputError(
+                f"expected a model's name, run folder or .safetensors file, but there is no model {str(name)!r}"
+            )
         with resources.as_file(embedded) as file:
             return Model(read_result(file))
     return Model(read_result(path))
 
 
-def _build(config: Config) -> nn.ModuleDict:
-    """The networks of a model, with random weights."""
-    sizes = config.networks
-    wide: dict[str, Any] = {"feature": sizes.motion, "hidden": sizes.motion_hidden}
-    return nn.ModuleDict(
-        {
-            "motion": MeshMotionEncoder(**wide),
-            "lips": FactorHead(**wide, code=FACTORS["lips"]),
-            "expression": FactorHead(**wide, code=FACTORS["expression"]),
-            "eyes": FactorHead(**wide, code=FACTORS["eyes"]),
-            "pose": PoseHead(**wide),
-            "hearing": WhisperTrunk(),
-            "speech": SpeechHead(hidden=sizes.speech_hidden, feature=sizes.motion_hidden, code=FACTORS["lips"]),
-            "decoder": MeshDecoder(
-                lips=FACTORS["lips"], expression=FACTORS["expression"], hidden=sizes.decoder_hidden
-            ),
-            "generator": MeshWarpGenerator(channels=sizes.warp_channels, flow_channels=sizes.flow_channels),
-        }
-    )
-
-
-def _fingerprint(modules: nn.ModuleDict) -> str:
+def _fingerprint(modules: Mapping[str, nn.Module]) -> str:
     """Of everything that gives codes their meaning: the encoders and the mesh decoder, not the painter."""
     digest = hashlib.sha256()
     for name, module in modules.items():

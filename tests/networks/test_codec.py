@@ -24,7 +24,8 @@ def decoder() -> MeshDecoder:
 def _codes(seed: int) -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
     return {
-        name: torch.randn(2, size, generator=generator) for name, size in (("lips", 500), ("expression", 30), ("eyes", 6))
+        name: torch.randn(2, size, generator=generator)
+        for name, size in (("lips", 500), ("expression", 30), ("eyes", 6))
     }
 
 
@@ -39,7 +40,9 @@ def test_own_codes_leave_the_portrait_as_it_is(decoder: MeshDecoder) -> None:
     ("factor", "region"), [("lips", ["lips"]), ("expression", ["expression"]), ("eyes", ["blink", "gaze"])]
 )
 @torch.no_grad()
-def test_a_factor_moves_its_region_and_nothing_else(decoder: MeshDecoder, factor: str, region: list[str]) -> None:
+def test_a_factor_moves_its_region_and_nothing_else(
+    decoder: MeshDecoder, factor: str, region: list[str]
+) -> None:
     portrait, own = torch.randn(2, MESH_POINTS, 3), _codes(1)
     driving = {**own, factor: _codes(2)[factor]}
     moved = (decoder(portrait, own, driving) - portrait).norm(dim=-1).amax(0)

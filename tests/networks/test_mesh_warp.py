@@ -34,7 +34,9 @@ def _sketch(mesh: torch.Tensor) -> torch.Tensor:
 def test_untrained_and_undriven_it_gives_the_portrait(generator: MeshWarpGenerator) -> None:
     portrait = torch.rand(1, 3, SIZE, SIZE) * 1.8 - 0.9
     mesh = _meshes(1)
-    frame, _, offsets = generator(generator.encode(portrait), generator.flows(mesh, mesh), _sketch(mesh), _sketch(mesh))
+    frame, _, offsets = generator(
+        generator.encode(portrait), generator.flows(mesh, mesh), _sketch(mesh), _sketch(mesh)
+    )
     assert offsets.abs().max() < 1e-5
     assert torch.allclose(frame, portrait, atol=1e-3)
 

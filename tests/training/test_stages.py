@@ -13,7 +13,7 @@ from pdfgc.model import Model, load
 from pdfgc.networks.speech import WhisperTrunk
 from pdfgc.training.pictures import mirrored_points
 from pdfgc.training.run import train
-from tests.synthetic import talking_meshes, write_clip_set
+from synthetic import talking_meshes, write_clip_set
 
 STEPS = 2
 
@@ -36,7 +36,12 @@ def trained(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _changes() -> list[str]:
-    return [f"training.steps={STEPS}", "training.sample_every=2", "training.validate_every=2", "weights.perceptual=0"]
+    return [
+        f"training.steps={STEPS}",
+        "training.sample_every=2",
+        "training.validate_every=2",
+        "weights.perceptual=0",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,13 @@ class FaceTable:
         starts = np.cumsum([0, *(len(part) for part in canonical)])
         neutral = neutral_shapes(canonical, blendshapes)
         return cls(
-            ordered, starts, torch.cat(canonical), torch.cat(blendshapes), torch.cat(poses), torch.cat(times), neutral
+            ordered,
+            starts,
+            torch.cat(canonical),
+            torch.cat(blendshapes),
+            torch.cat(poses),
+            torch.cat(times),
+            neutral,
         )
 
     def frames(self, clip: int) -> range:

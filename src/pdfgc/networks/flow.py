@@ -76,7 +76,9 @@ def mesh_flow(source: Tensor, driving: Tensor, widths: Tensor, grid: int) -> Ten
         -1,
     )
     value = F.pad(source[..., :2] - driving[..., :2], (0, 2))
-    offsets = F.scaled_dot_product_attention(query.expand(batch, 1, -1, -1), key[:, None], value[:, None], scale=1.0)
+    offsets = F.scaled_dot_product_attention(
+        query.expand(batch, 1, -1, -1), key[:, None], value[:, None], scale=1.0
+    )
     return offsets[:, 0, :, :2].transpose(1, 2).reshape(batch, 2, grid, grid)
 
 

@@ -59,7 +59,10 @@ class MeshDecoder(nn.Module):
         self.identity = nn.Linear(MESH_POINTS * 3, _IDENTITY)
         sizes = {"lips": lips, "expression": expression, "blink": len(BLINK_DIMS), "gaze": len(GAZE_DIMS)}
         self.factors = nn.ModuleDict(
-            {name: Displacement(code=size, hidden=hidden, region=regions[name]) for name, size in sizes.items()}
+            {
+                name: Displacement(code=size, hidden=hidden, region=regions[name])
+                for name, size in sizes.items()
+            }
         )
 
     @torch.no_grad()

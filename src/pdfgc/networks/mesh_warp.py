@@ -87,6 +87,11 @@ def _conv(inputs: int, outputs: int, *, size: int = 3, stride: int = 1) -> nn.Se
     return nn.Sequential(nn.Conv2d(inputs, outputs, size, stride, size // 2), nn.LeakyReLU(0.1, inplace=True))
 
 
+def _start_at_zero(layer: nn.Module) -> None:
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+
+
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions around a skip; the second starts at zero."""
 
@@ -94,8 +99,7 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.first = _conv(channels, channels)
         self.second = nn.Conv2d(channels, channels, 3, padding=1)
-        nn.init.zeros_(self.second.weight)
-        nn.init.zeros_(self.second.bias)
+        _start_at_zero(self.second)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.second(self.first(x))
@@ -109,7 +113,9 @@ class PortraitEncoder(nn.Module):
         self.fine = nn.Sequential(_conv(3, channels, size=5, stride=2), ResidualBlock(channels))
         self.middle = nn.Sequential(_conv(channels, 2 * channels, stride=2), ResidualBlock(2 * channels))
         self.coarse = nn.Sequential(
-            _conv(2 * channels, 4 * channels, stride=2), ResidualBlock(4 * channels), ResidualBlock(4 * channels)
+            _conv(2 * channels, 4 * channels, stride=2),
+            ResidualBlock(4 * channels),
+            ResidualBlock(4 * channels),
         )
 
     def forward(self, image: Tensor) -> PortraitFeatures:
@@ -126,14 +132,17 @@ class FlowNet(nn.Module):
         inputs = 3 * _GUESSES + 2 * (_GUESSES - 1) + 2 * SKETCH_CHANNELS
         c = channels
         self.stem = _conv(inputs, c)
-        self.down = nn.ModuleList([_conv(c, 2 * c, stride=2), _conv(2 * c, 3 * c, stride=2), _conv(3 * c, 4 * c, stride=2)])
+        self.down = nn.ModuleList(
+            [_conv(c, 2 * c, stride=2), _conv(2 * c, 3 * c, stride=2), _conv(3 * c, 4 * c, stride=2)]
+        )
         self.middle = nn.Sequential(ResidualBlock(4 * c), ResidualBlock(4 * c))
         self.up = nn.ModuleList([_conv(7 * c, 3 * c), _conv(5 * c, 2 * c), _conv(3 * c, c)])
         self.heads = nn.Conv2d(c, _GUESSES + 2 + 1, 3, padding=1)
-        nn.init.zeros_(self.heads.weight)
-        nn.init.zeros_(self.heads.bias)
+        _start_at_zero(self.heads)
 
-    def forward(self, image: Tensor, flows: Tensor, source_sketch: Tensor, driving_sketch: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, image: Tensor, flows: Tensor, source_sketch: Tensor, driving_sketch: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Return offsets `[B, 2, G, G]` in crop units and the logit `[B, 1, G, G]` that the portrait shows the pixel.
 
         Args:
@@ -152,7 +161,9 @@ class FlowNet(nn.Module):
         for up, skip in zip(self.up, reversed(skips), strict=True):
             x = up(torch.cat([F.interpolate(x, scale_factor=2.0, mode="nearest"), skip], 1))
         heads = self.heads(x).float()
-        mesh_prior = 6 * (driving_sketch[:, :1].float() - 0.3)  # before training: the mesh where it is, else a rigid head
+        mesh_prior = 6 * (
+            driving_sketch[:, :1].float() - 0.3
+        )  # before training: the mesh where it is, else a rigid head
         logits = heads[:, :_GUESSES] + F.pad(mesh_prior, (0, 0, 0, 0, 0, _GUESSES - 1))
         mix = torch.softmax(logits, 1)
         offsets = torch.stack([mix[:, i : i + 1] * guess.float() for i, guess in enumerate(guesses)]).sum(0)
@@ -165,14 +176,15 @@ class Painter(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         c = channels
-        self.coarse = nn.Sequential(_conv(4 * c + SKETCH_CHANNELS + 1, 4 * c), ResidualBlock(4 * c), ResidualBlock(4 * c))
+        self.coarse = nn.Sequential(
+            _conv(4 * c + SKETCH_CHANNELS + 1, 4 * c), ResidualBlock(4 * c), ResidualBlock(4 * c)
+        )
         self.middle = nn.Sequential(_conv(4 * c + 2 * c + SKETCH_CHANNELS, 2 * c), ResidualBlock(2 * c))
         self.refine = nn.Conv2d(2 * c, 2 * 4, 3, padding=1)
         self.fine = nn.Sequential(_conv(2 * c + c + 4 * SKETCH_CHANNELS + 12, c + 8), ResidualBlock(c + 8))
         self.paint = nn.Conv2d(c + 8, 4 * 4, 3, padding=1)
-        for head in (self.refine, self.paint):
-            nn.init.zeros_(head.weight)
-            nn.init.zeros_(head.bias)
+        _start_at_zero(self.refine)
+        _start_at_zero(self.paint)
 
     def forward(
         self, portrait: PortraitFeatures, offsets: Tensor, shown: Tensor, sketch: Tensor, window: Window
@@ -195,7 +207,9 @@ class Painter(nn.Module):
 
         sketch_4 = F.avg_pool2d(window.of(sketch, size), 4)
         offset_8, offset_4, offset_2 = at(offsets, 8), at(offsets, 4), at(offsets, 2)
-        x = self.coarse(torch.cat([warped(portrait.coarse, offset_8), F.avg_pool2d(sketch_4, 2), at(shown, 8)], 1))
+        x = self.coarse(
+            torch.cat([warped(portrait.coarse, offset_8), F.avg_pool2d(sketch_4, 2), at(shown, 8)], 1)
+        )
         x = torch.cat([_double(x), warped(portrait.middle, offset_4), sketch_4], 1)
         x = self.middle(x)
         offset_2 = offset_2 + 0.02 * F.pixel_shuffle(self.refine(x).float(), 2)
@@ -209,7 +223,9 @@ class Painter(nn.Module):
 
 
 def _double(maps: Tensor, mode: str = "nearest") -> Tensor:
-    return F.interpolate(maps, scale_factor=2.0, mode=mode, align_corners=False if mode == "bilinear" else None)
+    return F.interpolate(
+        maps, scale_factor=2.0, mode=mode, align_corners=False if mode == "bilinear" else None
+    )
 
 
 def resize(maps: Tensor, size: int) -> Tensor:
@@ -240,6 +256,9 @@ class MeshWarpGenerator(nn.Module):
         self.flow = FlowNet(flow_channels)
         self.painter = Painter(channels)
         self.register_buffer("widths", kernel_widths(FLOW_GRID), persistent=False)
+        for parameter in self.parameters():
+            if parameter.dim() == 4:  # channels-last: twice as fast on a CPU
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
     def encode(self, image: Tensor) -> PortraitFeatures:
         """`[B, 3, S, S]` in -1..1, S a multiple of 64, to features that every frame reuses."""

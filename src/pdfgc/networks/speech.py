@@ -79,7 +79,9 @@ class WhisperTrunk(nn.Module):
         spectrum = torch.stft(wave, _FFT, _HOP, window=self.window, return_complex=True)[..., :-1]
         power = self.mel @ spectrum.abs().square()
         logs = power.clamp(min=1e-10).log10()
-        loudest = logs.amax((-2, -1), keepdim=True).clamp(min=0.0)  # silence stays silent: no floor raised to speech
+        loudest = logs.amax((-2, -1), keepdim=True).clamp(
+            min=0.0
+        )  # silence stays silent: no floor raised to speech
         return (torch.maximum(logs, loudest - 8.0) + 4.0) / 4.0
 
     def forward(self, wave: Tensor) -> Tensor:
@@ -105,7 +107,9 @@ class _EncoderLayer(nn.Module):
         self.feed_out = nn.Linear(4 * WIDTH, WIDTH)
 
     def forward(self, x: Tensor) -> Tensor:
-        q, k, v = self.query_key_value(self.attention_norm(x)).unflatten(-1, (3, _HEADS, -1)).permute(2, 0, 3, 1, 4)
+        q, k, v = (
+            self.query_key_value(self.attention_norm(x)).unflatten(-1, (3, _HEADS, -1)).permute(2, 0, 3, 1, 4)
+        )
         attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
         x = x + self.attention_out(attended)
         return x + self.feed_out(F.gelu(self.feed_in(self.feed_norm(x))))
@@ -125,7 +129,9 @@ class _TemporalBlock(nn.Module):
 class SpeechHead(nn.Module):
     """Trunk features to the lip factor: a temporal network that sees about 0.4 s to both sides."""
 
-    def __init__(self, *, hidden: int = 256, feature: int = 512, code: int = 500, dropout: float = 0.2) -> None:
+    def __init__(
+        self, *, hidden: int = 256, feature: int = 512, code: int = 500, dropout: float = 0.2
+    ) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(WIDTH)
         self.inputs = nn.Conv1d(WIDTH, hidden, 1)
@@ -191,18 +197,16 @@ def speech_chunks(blocks: Iterable[Tensor]) -> Iterator[tuple[Tensor, int, int, 
         stream was cut into blocks.
     """
     chunk, context = CHUNK_SECONDS * SAMPLE_RATE, CONTEXT_SECONDS * SAMPLE_RATE
+    unit = _SAMPLES_PER_FEATURE
     held = torch.zeros(0)
     start, begin, total = 0, 0, 0  # of `held`, of the next chunk's own part, of the stream so far: samples
     for block in blocks:
         held = torch.cat([held, block])
         total += len(block)
         while total >= begin + chunk + context:
-            yield held[: begin + chunk + context - start], *(
-                n // _SAMPLES_PER_FEATURE for n in (start, begin, begin + chunk)
-            )
+            own = held[: begin + chunk + context - start]
+            yield own, start // unit, begin // unit, (begin + chunk) // unit
             begin += chunk
             held, start = held[begin - context - start :], begin - context
     if total > begin:
-        last = -(-total // _SAMPLES_PER_FEATURE)
-        padded = F.pad(held, (0, -len(held) % _SAMPLES_PER_FEATURE))
-        yield padded, start // _SAMPLES_PER_FEATURE, begin // _SAMPLES_PER_FEATURE, last
+        yield F.pad(held, (0, -len(held) % unit)), start // unit, begin // unit, -(-total // unit)

@@ -75,7 +75,9 @@ def read_ctranslate2(path: Path) -> dict[str, Tensor]:
     try:
         version = read("I")
         if version != _BINARY_VERSION:
-            raise InputError(f"expected CTranslate2 weights of version {_BINARY_VERSION}, but {path} has {version}")
+            raise InputError(
+                f"expected CTranslate2 weights of version {_BINARY_VERSION}, but {path} has {version}"
+            )
         text(), read("I")
         tensors = {}
         for _ in range(read("I")):

@@ -56,12 +56,16 @@ class CodeMoments:
         rows = faces.frames(clip)
         own, driving = (rows[int(i)] for i in random.integers(len(rows), size=2))
         half = self.window // 2
-        window = [min(max(row, rows.start), rows.stop - 1) for row in range(driving - half, driving + half + 1)]
+        window = [
+            min(max(row, rows.start), rows.stop - 1) for row in range(driving - half, driving + half + 1)
+        ]
         hidden = random.random() < 0.5
         own_shown = faces.canonical[own : own + 1]
         shown = faces.canonical[window]
         if hidden:
-            own_shown, shown = self.augment(torch.cat([own_shown, shown]), clip, random).split([1, len(window)])
+            own_shown, shown = self.augment(torch.cat([own_shown, shown]), clip, random).split(
+                [1, len(window)]
+            )
         features, times = self._speech(clip, driving, talks)
         return {
             "portrait": faces.canonical[own],
@@ -81,7 +85,9 @@ class CodeMoments:
 
     def _speech(self, clip: int, row: int, talks: bool) -> tuple[Tensor, Tensor]:
         if not talks:
-            return torch.zeros(round(_SPEECH_SECONDS * FEATURE_RATE), WIDTH), torch.tensor(_SPEECH_SECONDS / 2)
+            return torch.zeros(round(_SPEECH_SECONDS * FEATURE_RATE), WIDTH), torch.tensor(
+                _SPEECH_SECONDS / 2
+            )
         time = float(self.faces.times[row])
         features, first = self.talking.speech.window(
             self.faces.clips[clip], time - _SPEECH_SECONDS / 2, _SPEECH_SECONDS

@@ -59,14 +59,19 @@ class Stage1(Stage):
         self.faces = FaceTable.load(setup.clips)
         self.held_out = FaceTable.load(setup.held_out) if len(setup.held_out) else None
         self.people = self.faces.by_identity()
-        self.augment = FaceAugmentation(self.faces, stretch=settings.stretch, swap_neutral=settings.swap_neutral)
+        self.augment = FaceAugmentation(
+            self.faces, stretch=settings.stretch, swap_neutral=settings.swap_neutral
+        )
         motion = MeshMotionEncoder(feature=sizes.motion, hidden=sizes.motion_hidden)
         motion.set_statistics(self.faces.canonical)
         everywhere = torch.ones(len(region_weights()["lips"]))
+        self.motion = motion
+        self.identity = nn.Linear(motion.mean.numel(), 64)
+        self.displacement = Displacement(code=sizes.motion, hidden=sizes.motion_hidden, region=everywhere)
         self.modules = {
             "motion": motion,
-            "identity": nn.Linear(motion.mean.numel(), 64),
-            "rebuild": Displacement(code=sizes.motion, hidden=sizes.motion_hidden, region=everywhere),
+            "identity": self.identity,
+            "rebuild": self.displacement,
             "readout": nn.Linear(sizes.motion, BLENDSHAPES + POSE),
         }
         self.phases = (Phase("motion", tuple(self.modules)),)
@@ -96,7 +101,7 @@ class Stage1(Stage):
 
     def losses(self, phase: str, batch: Batch, step: int) -> dict[str, Tensor]:
         """`mesh`: the rebuilt mesh; `blendshapes` and `pose`: eq. 1, what the feature knows of expression and pose."""
-        motion = self.modules["motion"]
+        motion = self.motion
         count = len(batch["portrait"])
         features = motion(*(batch[name].flatten(0, 1) for name in ("shown", "blendshapes", "pose")))
         rebuilt = self._rebuild(batch["portrait"], features[:count], features[count:])
@@ -109,9 +114,9 @@ class Stage1(Stage):
         }
 
     def _rebuild(self, portrait: Tensor, own: Tensor, driving: Tensor) -> Tensor:
-        motion, displacement = self.modules["motion"], self.modules["rebuild"]
-        identity = self.modules["identity"](((portrait - motion.mean) / motion.spread).flatten(1))
-        return portrait + displacement(driving, identity) - displacement(own, identity)
+        shape = (portrait - self.motion.mean) / self.motion.spread
+        identity = self.identity(shape.flatten(1))
+        return portrait + self.displacement(driving, identity) - self.displacement(own, identity)
 
     def validate(self) -> dict[str, float]:
         """On held-out people: error of the rebuilt mesh and of its mouth, in cm, and of not moving at all."""
@@ -119,11 +124,14 @@ class Stage1(Stage):
         if faces is None:
             return {}
         random = np.random.default_rng(0)
-        rows = [random.integers(len(faces.frames(clip)), size=2) + faces.starts[clip] for clip in range(len(faces.clips))]
+        rows = [
+            random.integers(len(faces.frames(clip)), size=2) + faces.starts[clip]
+            for clip in range(len(faces.clips))
+        ]
         own, driving = (torch.tensor(column) for column in np.array(rows).T)
         device = self.device
         feature = [
-            self.modules["motion"](*(t[i].to(device) for t in (faces.canonical, faces.blendshapes, faces.pose)))
+            self.motion(*(t[i].to(device) for t in (faces.canonical, faces.blendshapes, faces.pose)))
             for i in (own, driving)
         ]
         portrait, target = faces.canonical[own], faces.canonical[driving]

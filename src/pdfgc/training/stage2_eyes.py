@@ -33,8 +33,15 @@ def eye_targets(blendshapes: Tensor) -> Tensor:
     relative to the person's own eyes, which lid distances are not.
     """
     score = {name: blendshapes[..., index] for index, name in enumerate(BLENDSHAPES)}
-    right = score["eyeLookOutLeft"] + score["eyeLookInRight"] - score["eyeLookInLeft"] - score["eyeLookOutRight"]
-    down = score["eyeLookDownLeft"] + score["eyeLookDownRight"] - score["eyeLookUpLeft"] - score["eyeLookUpRight"]
+    right = (
+        score["eyeLookOutLeft"] + score["eyeLookInRight"] - score["eyeLookInLeft"] - score["eyeLookOutRight"]
+    )
+    down = (
+        score["eyeLookDownLeft"]
+        + score["eyeLookDownRight"]
+        - score["eyeLookUpLeft"]
+        - score["eyeLookUpRight"]
+    )
     wide = [score[f"eyeWide{side}"] - score[f"eyeSquint{side}"] for side in ("Left", "Right")]
     return torch.stack([score["eyeBlinkLeft"], score["eyeBlinkRight"], right / 2, down / 2, *wide], -1)
 
@@ -71,6 +78,7 @@ class EyesStage(Stage):
         motion = MeshMotionEncoder(feature=sizes.motion, hidden=sizes.motion_hidden)
         setup.earlier.load("motion", motion)
         head = FactorHead(feature=sizes.motion, hidden=sizes.motion_hidden, code=EYES)
+        self.motion, self.head = motion, head
         self.modules = {"motion": motion, "eyes": head}
         self.phases = (Phase("eyes", ("eyes",)),)
         self.exports = ("eyes",)
@@ -97,7 +105,7 @@ class EyesStage(Stage):
     def losses(self, phase: str, batch: Batch, step: int) -> dict[str, Tensor]:
         """`swap`: the anchor (face of frame 2, eyes of frame 1) is near frame 1 and far from frame 2 and the rest
         of the batch (eq. 4); `geometry`: the code of anchor and frames is the state of lids and irises."""
-        motion, head = self.modules["motion"], self.modules["eyes"]
+        motion, head = self.motion, self.head
         (first, second), (first_scores, second_scores) = batch["canonical"], batch["blendshapes"]
         mixed, mixed_scores = swap_eyes(second, first, second_scores, first_scores)
         features = [
@@ -120,7 +128,7 @@ class EyesStage(Stage):
             return {}
         rows = torch.from_numpy(np.linspace(0, len(faces.pose) - 1, 2000).astype(np.int64))
         known = [t[rows].to(self.device) for t in (faces.canonical, faces.blendshapes, faces.pose)]
-        codes = self.modules["eyes"](self.modules["motion"](*known)).cpu()
+        codes = self.head(self.motion(*known)).cpu()
         targets = eye_targets(faces.blendshapes[rows])
         names = ("blink_left", "blink_right", "gaze_x", "gaze_y", "wide_left", "wide_right")
         return {name: float(np.corrcoef(codes[:, i], targets[:, i])[0, 1]) for i, name in enumerate(names)}

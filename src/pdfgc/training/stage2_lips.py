@@ -38,7 +38,9 @@ class TalkingFaces:
         ]
         self.people = [clips for clips in talking if clips]
         if not self.people:
-            raise InputError("expected prepared clips with speech to train the lips on, but none has audible sound")
+            raise InputError(
+                "expected prepared clips with speech to train the lips on, but none has audible sound"
+            )
 
     def moments(self, random: np.random.Generator, count: int) -> tuple[int, list[int], Tensor, Tensor]:
         """A clip, `count` rows of it within one window, the window's features and the rows' times in it.
@@ -86,10 +88,13 @@ class LipsStage(Stage):
             self.held_out = TalkingFaces(faces, SpeechFeatures(faces.clips, hearing, setup.cache))
         motion = MeshMotionEncoder(feature=sizes.motion, hidden=sizes.motion_hidden)
         setup.earlier.load("motion", motion)
+        self.motion = motion
+        self.lips = FactorHead(feature=sizes.motion, hidden=sizes.motion_hidden, code=LIPS)
+        self.speech = SpeechHead(hidden=sizes.speech_hidden, feature=sizes.motion_hidden, code=LIPS)
         self.modules = {
             "motion": motion,
-            "lips": FactorHead(feature=sizes.motion, hidden=sizes.motion_hidden, code=LIPS),
-            "speech": SpeechHead(hidden=sizes.speech_hidden, feature=sizes.motion_hidden, code=LIPS),
+            "lips": self.lips,
+            "speech": self.speech,
             "hearing": hearing,
         }
         self.phases = (Phase("lips", ("lips", "speech")),)
@@ -126,8 +131,8 @@ class LipsStage(Stage):
 
     def _features(self, batch: Batch) -> tuple[Tensor, Tensor]:
         faces = [batch[name].flatten(0, 1) for name in ("canonical", "blendshapes", "pose")]
-        lips = self.modules["lips"].contrast(self.modules["motion"](*faces))
-        return lips, self.modules["speech"].contrast(batch["features"], batch["times"]).flatten(0, 1)
+        lips = self.lips.contrast(self.motion(*faces))
+        return lips, self.speech.contrast(batch["features"], batch["times"]).flatten(0, 1)
 
     def validate(self) -> dict[str, float]:
         """Share of held-out moments whose own sound is the nearest among 8 of the same clip (chance 0.125)."""
@@ -146,7 +151,9 @@ class LipsStage(Stage):
                 "times": at,
             }
             lips, speech = self._features({name: value[None].to(self.device) for name, value in own.items()})
-            similarity = torch.nn.functional.normalize(lips, dim=1) @ torch.nn.functional.normalize(speech, dim=1).T
+            similarity = (
+                torch.nn.functional.normalize(lips, dim=1) @ torch.nn.functional.normalize(speech, dim=1).T
+            )
             right += int((similarity.argmax(1).cpu() == torch.arange(8)).sum())
             total += 8
         return {"retrieval_of_8": right / total}

@@ -30,11 +30,14 @@ class PoseStage(Stage):
         self.held_out = FaceTable.load(setup.held_out) if len(setup.held_out) else None
         motion = MeshMotionEncoder(feature=sizes.motion, hidden=sizes.motion_hidden)
         setup.earlier.load("motion", motion)
-        self.modules = {"motion": motion, "pose": PoseHead(feature=sizes.motion, hidden=sizes.motion_hidden)}
+        self.motion = motion
+        self.head = PoseHead(feature=sizes.motion, hidden=sizes.motion_hidden)
+        self.modules = {"motion": motion, "pose": self.head}
         self.phases = (Phase("pose", ("pose",)),)
         self.exports = ("pose",)
         self.weights = settings.weights
         self.jitter = settings.jitter
+        self.pose_units = self.head.pose_units.clone()  # on the CPU, where batches are made
 
     def batch(self, draw: Draw) -> Batch:
         """Frames of anyone, each with a random turn added, so that the rare large poses are learnt too."""
@@ -47,13 +50,17 @@ class PoseStage(Stage):
             canonical.append(self.augment(self.faces.canonical[row : row + 1], clip, random)[0])
             blendshapes.append(self.faces.blendshapes[row])
             turn = torch.tensor(self.jitter * random.standard_normal(6), dtype=torch.float32)
-            poses.append(self.faces.pose[row] + turn * self.modules["pose"].pose_units.cpu())
-        return {"canonical": torch.stack(canonical), "blendshapes": torch.stack(blendshapes), "pose": torch.stack(poses)}
+            poses.append(self.faces.pose[row] + turn * self.pose_units)
+        return {
+            "canonical": torch.stack(canonical),
+            "blendshapes": torch.stack(blendshapes),
+            "pose": torch.stack(poses),
+        }
 
     def losses(self, phase: str, batch: Batch, step: int) -> dict[str, Tensor]:
         """`pose`: mean absolute error in the head's units (about 0.2 rad, 0.1 crop)."""
-        motion, head = self.modules["motion"], self.modules["pose"]
-        feature = motion(batch["canonical"], batch["blendshapes"], batch["pose"])
+        head = self.head
+        feature = self.motion(batch["canonical"], batch["blendshapes"], batch["pose"])
         return {"pose": F.l1_loss(head(feature) / head.pose_units, batch["pose"] / head.pose_units)}
 
     def validate(self) -> dict[str, float]:
@@ -63,7 +70,7 @@ class PoseStage(Stage):
             return {}
         rows = torch.from_numpy(np.linspace(0, len(faces.pose) - 1, 2000).astype(np.int64))
         known = [t[rows].to(self.device) for t in (faces.canonical, faces.blendshapes, faces.pose)]
-        error = (self.modules["pose"](self.modules["motion"](*known)) - known[2]).abs().mean(0)
+        error = (self.head(self.motion(*known)) - known[2]).abs().mean(0)
         degrees = torch.rad2deg(error[:3]).tolist()
         return dict(zip(("pitch_deg", "yaw_deg", "roll_deg"), degrees, strict=True))
 

@@ -55,26 +55,31 @@ class Stage3(Stage):
         self.held_out = setup.held_out.where(pictures=True)
         self.weights = settings.weights
         wide = {"feature": sizes.motion, "hidden": sizes.motion_hidden}
-        motion = MeshMotionEncoder(**wide)
+        self.motion = MeshMotionEncoder(**wide)
+        self.lips = FactorHead(**wide, code=LIP_CODE)
+        self.eyes = FactorHead(**wide, code=EYE_CODE)
+        self.speech = SpeechHead(hidden=sizes.speech_hidden, feature=sizes.motion_hidden, code=LIP_CODE)
+        hearing = WhisperTrunk()
         trained: dict[str, nn.Module] = {
-            "motion": motion,
-            "lips": FactorHead(**wide, code=LIP_CODE),
-            "eyes": FactorHead(**wide, code=EYE_CODE),
-            "hearing": WhisperTrunk(),
-            "speech": SpeechHead(hidden=sizes.speech_hidden, feature=sizes.motion_hidden, code=LIP_CODE),
+            "motion": self.motion,
+            "lips": self.lips,
+            "eyes": self.eyes,
+            "hearing": hearing,
+            "speech": self.speech,
         }
         for name, module in trained.items():
             setup.earlier.load(name, module)
-        decoder = MeshDecoder(lips=LIP_CODE, expression=EXPRESSION, hidden=sizes.decoder_hidden)
-        decoder.set_statistics(motion.mean, motion.spread)
+        self.expression = FactorHead(**wide, code=EXPRESSION)
+        self.decoder = MeshDecoder(lips=LIP_CODE, expression=EXPRESSION, hidden=sizes.decoder_hidden)
+        self.decoder.set_statistics(self.motion.mean, self.motion.spread)
+        self.generator = MeshWarpGenerator(channels=sizes.warp_channels, flow_channels=sizes.flow_channels)
+        self.bank = MemoryBank(settings.bank, expression=EXPRESSION, speech=sizes.motion_hidden)
         self.modules = {
             **trained,
-            "expression": FactorHead(**wide, code=EXPRESSION),
-            "decoder": decoder,
-            "generator": MeshWarpGenerator(channels=sizes.warp_channels, flow_channels=sizes.flow_channels).to(
-                memory_format=torch.channels_last
-            ),
-            "bank": MemoryBank(settings.bank, expression=EXPRESSION, speech=sizes.motion_hidden),
+            "expression": self.expression,
+            "decoder": self.decoder,
+            "generator": self.generator,
+            "bank": self.bank,
         }
         if settings.start_from:
             self._start_from(Path(settings.start_from))
@@ -85,7 +90,7 @@ class Stage3(Stage):
         self.exports = ("expression", "decoder", "lips", "speech", "generator")
         self.perceptual = None if self.is_off("perceptual") else LPIPS("alex").eval().requires_grad_(False)
         faces = FaceTable.load(setup.clips)
-        speech = SpeechFeatures(faces.clips, trained["hearing"], setup.cache)
+        speech = SpeechFeatures(faces.clips, hearing, setup.cache)
         self.moments = CodeMoments(faces, speech, setup.config)
         self.points = point_weights()
 
@@ -107,7 +112,9 @@ class Stage3(Stage):
         batch = {f"moment.{name}": torch.stack([m[name] for m in moments]) for name in moments[0]}
         if paint:
             batch |= {name: torch.stack([p[name] for p in pictures]) for name in pictures[0]}
-            batch["window"] = self._draw_window(np.random.default_rng((draw.seed, draw.step)), batch["meshes"])
+            batch["window"] = self._draw_window(
+                np.random.default_rng((draw.seed, draw.step)), batch["meshes"]
+            )
         return batch
 
     def _generator_off(self) -> bool:
@@ -117,7 +124,9 @@ class Stage3(Stage):
         """Left and top of the part to paint: mostly about a face, else anywhere; multiples of 8 pixels."""
         side, size = self.settings.painted, self.size
         if random.random() < 0.65:
-            middle = (meshes[0, -1, :, :2].mean(0).numpy() + 1) * (size / 2) + random.uniform(-0.12, 0.12, 2) * size
+            middle = (meshes[0, -1, :, :2].mean(0).numpy() + 1) * (size / 2) + random.uniform(
+                -0.12, 0.12, 2
+            ) * size
         else:
             middle = random.uniform(side / 2, size - side / 2, 2)
         corner = np.clip(np.round((middle - side / 2) / 8) * 8, 0, size - side)
@@ -135,19 +144,19 @@ class Stage3(Stage):
         window = moment["canonical"].shape[1]
         own = self._codes(moment["own"], moment["own_blendshapes"], moment["own_pose"])
         faces = (moment[name].flatten(0, 1) for name in ("canonical", "blendshapes", "pose"))
-        feature = self.modules["motion"](*faces)
+        feature = self.motion(*faces)
         middle = feature.unflatten(0, (-1, window))[:, window // 2]
-        expression = self.modules["expression"](feature).unflatten(0, (-1, window)).mean(1)
-        heard = self.modules["speech"].contrast(moment["features"], moment["times"][:, None])[:, 0]
-        spoken = self.modules["speech"].encode(heard)
+        expression = self.expression(feature).unflatten(0, (-1, window)).mean(1)
+        heard = self.speech.contrast(moment["features"], moment["times"][:, None])[:, 0]
+        spoken = self.speech.encode(heard)
         seen = self._lips(middle)
         by_ear = moment["by_ear"][:, None]
         driving = {
             "lips": torch.where(by_ear, spoken, seen),
             "expression": expression,
-            "eyes": self.modules["eyes"](middle),
+            "eyes": self.eyes(middle),
         }
-        decoder, points = self.modules["decoder"], self.points.to(expression)
+        decoder, points = self.decoder, self.points.to(expression)
         rebuilt = decoder(moment["portrait"], own, driving)
         zero = {name: torch.zeros_like(code) for name, code in own.items()}
         losses = {
@@ -157,21 +166,20 @@ class Stage3(Stage):
         }
         audible = moment["heard"]
         if not self.is_off("correlation") and bool(audible.any()):
-            rows = self.modules["bank"].extend(expression=expression[audible], speech=heard[audible].detach())
+            rows = self.bank.extend(expression=expression[audible], speech=heard[audible].detach())
             losses["correlation"] = squared_correlation(rows["expression"], rows["speech"])
         return losses
 
     def _lips(self, feature: Tensor) -> Tensor:
         """Lip codes of pictures; what contrast has found stays as it is, only the code is learnt here."""
-        head = self.modules["lips"]
-        return head.code(torch.relu(head.contrast(feature).detach()))
+        return self.lips.code(torch.relu(self.lips.contrast(feature).detach()))
 
     def _codes(self, canonical: Tensor, blendshapes: Tensor, pose: Tensor) -> dict[str, Tensor]:
-        feature = self.modules["motion"](canonical, blendshapes, pose)
+        feature = self.motion(canonical, blendshapes, pose)
         return {
             "lips": self._lips(feature),
-            "expression": self.modules["expression"](feature),
-            "eyes": self.modules["eyes"](feature),
+            "expression": self.expression(feature),
+            "eyes": self.eyes(feature),
         }
 
     def _generator_losses(self, batch: Batch) -> dict[str, Tensor]:
@@ -192,8 +200,7 @@ class Stage3(Stage):
         return losses
 
     def _paint(self, batch: Batch, window: Window) -> tuple[Tensor, ...]:
-        generator = self.modules["generator"]
-        assert isinstance(generator, MeshWarpGenerator)
+        generator = self.generator
         pictures = batch["pictures"].float() / 127.5 - 1
         sketches = batch["sketches"].float() / 255
         drivers = pictures.shape[1] - 1
@@ -206,7 +213,14 @@ class Stage3(Stage):
         driving = sketches[:, 1:].flatten(0, 1)
         source = sketches[:, 0].repeat_interleave(drivers, 0)
         frame, painted, offsets = generator(features, flows, source, driving, window)
-        return frame, painted, offsets, pictures[:, 1:].flatten(0, 1), driving, portrait.repeat_interleave(drivers, 0)
+        return (
+            frame,
+            painted,
+            offsets,
+            pictures[:, 1:].flatten(0, 1),
+            driving,
+            portrait.repeat_interleave(drivers, 0),
+        )
 
     def _held_out_batch(self) -> Batch | None:
         """The same pairs of frames every time, one of each held-out clip, as far apart as the clip has them."""
@@ -214,7 +228,11 @@ class Stage3(Stage):
         pairs = [
             augmented(clip, np.array([0, _farthest(clip.mesh())]), self.size) for clip in clips[: 2 * _SHEET]
         ]
-        return {name: torch.stack([pair[name] for pair in pairs]).to(self.device) for name in pairs[0]} if pairs else None
+        return (
+            {name: torch.stack([pair[name] for pair in pairs]).to(self.device) for name in pairs[0]}
+            if pairs
+            else None
+        )
 
     def sample(self) -> np.ndarray | None:
         """Held-out people: portrait, driving frame, result, portrait warped, painted share."""
