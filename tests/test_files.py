@@ -23,6 +23,13 @@ def test_the_file_appears_when_the_block_ends(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [target]
 
 
+def test_the_file_may_be_read_like_any_other(tmp_path: Path) -> None:
+    (tmp_path / "usual").touch()
+    with atomic_path(tmp_path / "a") as temporary:
+        temporary.touch(mode=0o600)
+    assert (tmp_path / "a").stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
 def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path, error: type[BaseException]) -> None:
     target = tmp_path / "a.txt"
