@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 from pdfgc.errors import InputError
 from pdfgc.files import atomic_path
@@ -34,8 +34,7 @@ def sheet(video: Path, columns: int, rows: int, side: int) -> Image.Image:
     picture = Image.new("RGB", (columns * side, rows * side), "white")
     draw = ImageDraw.Draw(picture)
     for n, frame in enumerate(pick(video, columns * rows)):
-        thumbnail = Image.fromarray(frame.image)
-        thumbnail.thumbnail((side, side), Image.Resampling.LANCZOS)
+        thumbnail = ImageOps.contain(Image.fromarray(frame.image), (side, side), Image.Resampling.LANCZOS)
         left, top = n % columns * side, n // columns * side
         picture.paste(thumbnail, (left, top))
         label = f"{float(frame.time):.2f}"

@@ -104,9 +104,9 @@ def look(mesh: np.ndarray, blendshapes: np.ndarray) -> Acting:
 
 
 def smile(mesh: np.ndarray, blendshapes: np.ndarray) -> Acting:
-    """A smile that comes and stays, and raised brows towards the end."""
+    """A sober face, then a broad smile, and raised brows now and then."""
     time = frame_times()
-    smiling = _steps(time, ((0.0, 0.0), (0.5, 1.0), (3.2, 0.3), (4.2, 1.0)), lasting=0.8)
+    smiling = _steps(time, ((0.0, 0.0), (0.3, -0.7), (3.0, 0.7)), lasting=0.8)
     raised = _steps(time, ((0.0, 0.0), (1.8, 1.0), (2.8, 0.0), (4.4, 1.0), (5.6, 0.0)), lasting=0.5)
     canonical = _canonical(mesh).numpy()
     corners = _pull(canonical, LIPS_OUTER[0], (-0.45, 0.45, -0.25), 1.8)

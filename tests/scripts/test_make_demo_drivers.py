@@ -33,7 +33,7 @@ MOST = {
     "pitch": 1,
     "yaw": 1,
     "roll": 1,
-    "eyes": 0.03,
+    "eyes": 0.05,
     "gaze": 0.02,
     "smile": 0.05,
     "brows": 0.05,
