@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -200,7 +201,7 @@ class Model:
         """
         driving = self.driving_mesh(portrait, codes)
         count = len(driving)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=_has_bfloat16()):
             frames, _, _ = self.generator(
                 portrait.features.expand(count),
                 self._flows(portrait, driving),
@@ -246,6 +247,12 @@ def load(name: str | Path = "small") -> Model:
         with resources.as_file(embedded) as file:
             return Model(read_result(file))
     return Model(read_result(path))
+
+
+@cache
+def _has_bfloat16() -> bool:
+    """Whether this processor computes in bfloat16 itself; elsewhere it is slower than float32."""
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
 def _fingerprint(modules: Mapping[str, nn.Module]) -> str:

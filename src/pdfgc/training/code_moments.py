@@ -14,7 +14,8 @@ from pdfgc.networks.speech import FEATURE_RATE, WIDTH
 from pdfgc.training.stage1 import FaceAugmentation
 from pdfgc.training.stage2_lips import TalkingFaces
 
-_SPEECH_SECONDS = 1.2
+_SPEECH_SECONDS = 0.6
+"""The speech network sees 0.24 s to both sides of a moment."""
 _BY_EAR = 0.6
 """Share of moments with speech whose lips are driven by it; the others' are driven by the picture."""
 

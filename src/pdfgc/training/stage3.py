@@ -83,10 +83,8 @@ class Stage3(Stage):
         }
         if settings.start_from:
             self._start_from(Path(settings.start_from))
-        self.phases = (
-            Phase("codes", ("expression", "decoder", "lips", "speech"), learning_rate=2.0),
-            Phase("generator", ("generator",)),
-        )
+        codes = Phase("codes", ("expression", "decoder", "lips", "speech"), learning_rate=2.0)
+        self.phases = (codes,) if self._generator_off() else (codes, Phase("generator", ("generator",)))
         self.exports = ("expression", "decoder", "lips", "speech", "generator")
         self.perceptual = None if self.is_off("perceptual") else LPIPS("alex").eval().requires_grad_(False)
         faces = FaceTable.load(setup.clips)
@@ -136,7 +134,7 @@ class Stage3(Stage):
         """The losses of a phase, see `_code_losses` and `_generator_losses`."""
         if phase == "codes":
             return self._code_losses({k[7:]: v for k, v in batch.items() if k.startswith("moment.")})
-        return {} if self._generator_off() else self._generator_losses(batch)
+        return self._generator_losses(batch)
 
     def _code_losses(self, moment: dict[str, Tensor]) -> dict[str, Tensor]:
         """`mesh` and `opening` (of the lips): the driving mesh rebuilt from codes; `canonical`: zero codes give the
