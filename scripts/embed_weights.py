@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-
 from pdfgc.model import Model
 from pdfgc.training.results import Result, read_result, write_result
 

@@ -170,6 +170,7 @@ class Stage3(Stage):
 
     def _lips(self, feature: Tensor) -> Tensor:
         """Lip codes of pictures; what contrast has found stays as it is, only the code is learnt here."""
+        self.lips.layers.eval()  # frozen: its normalisation may not follow this stage's batches
         return self.lips.code(torch.relu(self.lips.contrast(feature).detach()))
 
     def _codes(self, canonical: Tensor, blendshapes: Tensor, pose: Tensor) -> dict[str, Tensor]:
