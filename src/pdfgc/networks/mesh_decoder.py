@@ -16,14 +16,18 @@ BLINK_DIMS = (0, 1, 4, 5)
 
 _IDENTITY = 64
 
+_GAINS = {"lips": 1.0, "expression": 1.0, "blink": 3.0, "gaze": 6.0}
+"""Bring codes to a spread of about 1: a gaze seldom leaves -0.3..0.3."""
+
 
 class Displacement(nn.Module):
     """One factor's displacement of the mesh: a function of its code and of whose face it is."""
 
     region: Tensor
 
-    def __init__(self, *, code: int, hidden: int, region: Tensor) -> None:
+    def __init__(self, *, code: int, hidden: int, region: Tensor, gain: float = 1.0) -> None:
         super().__init__()
+        self.gain = gain
         self.register_buffer("region", region.clone(), persistent=False)
         self.layers = nn.Sequential(
             nn.Linear(code + _IDENTITY, hidden),
@@ -37,7 +41,7 @@ class Displacement(nn.Module):
 
     def forward(self, code: Tensor, identity: Tensor) -> Tensor:
         """`[B, code]` and `[B, 64]` to displacements `[B, 478, 3]` in cm."""
-        moved = self.points(self.layers(torch.cat([code, identity], 1)))
+        moved = self.points(self.layers(torch.cat([self.gain * code, identity], 1)))
         return moved.unflatten(1, (MESH_POINTS, 3)) * self.region[:, None]
 
 
@@ -60,7 +64,7 @@ class MeshDecoder(nn.Module):
         sizes = {"lips": lips, "expression": expression, "blink": len(BLINK_DIMS), "gaze": len(GAZE_DIMS)}
         self.factors = nn.ModuleDict(
             {
-                name: Displacement(code=size, hidden=hidden, region=regions[name])
+                name: Displacement(code=size, hidden=hidden, region=regions[name], gain=_GAINS[name])
                 for name, size in sizes.items()
             }
         )

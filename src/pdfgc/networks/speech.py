@@ -131,7 +131,7 @@ class SpeechHead(nn.Module):
     """Trunk features to the lip factor: a temporal network that sees 0.24 s to both sides."""
 
     def __init__(
-        self, *, hidden: int = 256, feature: int = 512, code: int = 500, dropout: float = 0.2
+        self, *, hidden: int = 256, feature: int = 512, code: int = 500, dropout: float = 0.3
     ) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(WIDTH)
