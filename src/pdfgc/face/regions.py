@@ -33,8 +33,9 @@ def region_weights() -> dict[str, Tensor]:
     distance[: len(vertices)] = torch.cdist(vertices, rims).amin(1)
     near, far = _LID_REACH
     lids = ((far - distance) / (far - near)).clamp(0, 1)
+    expression = (1 - lids) * (1 - iris)
     lids[[eye[entry] for eye in (RIGHT_EYE, LEFT_EYE) for entry in (0, 8)]] = 0  # the corners stay where they are
     high, low = _MOUTH_TOP
     lips = torch.zeros(MESH_POINTS)
     lips[: len(vertices)] = ((high - vertices[:, 1]) / (high - low)).clamp(0, 1)
-    return {"lips": lips, "expression": (1 - lids) * (1 - iris), "blink": lids * (1 - iris), "gaze": iris}
+    return {"lips": lips, "expression": expression, "blink": lids * (1 - iris), "gaze": iris}
