@@ -82,7 +82,9 @@ def main() -> None:
     for clip in track(list(clips), total=len(clips), description="sound offsets"):
         offset, best, now = find_offset(model, clip)
         if offset and best >= CLEAR and best - now >= BETTER:
-            log.info("%s: late by %+.2f s, mouth r %.2f there, %.2f as it was", clip.path.stem, offset, best, now)
+            log.info(
+                "%s: late by %+.2f s, mouth r %.2f there, %.2f as it was", clip.path.stem, offset, best, now
+            )
             shifted[str(clip.path.relative_to(options.shards))] = shift_sound(clip, offset)
     index = options.shards / "index.json"
     tree = json.loads(index.read_text())

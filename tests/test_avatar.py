@@ -13,6 +13,7 @@ from PIL import Image
 from painted import NOBODY, FakeModel, PaintedTracker, colour, picture, read_frame, write_folder
 from pdfgc.avatar import Avatar
 from pdfgc.errors import InputError
+from pdfgc.face.crop import CropBox
 from pdfgc.media.audio import read_audio
 from pdfgc.media.video import VideoWriter, probe, read_frames
 from pdfgc.motion import BLINK, GAZE, MotionTrack
@@ -249,6 +250,14 @@ def test_sizes_other_than_the_model_s() -> None:
     for side in (32, 48, 40, 160):
         assert head_view(side).show(rendered).shape == (side, side, 3)
         assert (head_view(side).show(rendered) == 77).all()
+
+
+def test_the_part_that_the_picture_has_fills_the_frame() -> None:
+    rendered = np.zeros((40, 40, 3), np.uint8)
+    rendered[10:] = 200  # a quarter above lies outside the picture
+    shown = head_view(40, CropBox(0, -10, 40), CropBox(5, 0, 30)).show(rendered)
+    assert shown.shape == (40, 40, 3)
+    assert (shown == 200).all()
 
 
 def test_which_of_several_faces(tmp_path: Path) -> None:

@@ -80,6 +80,7 @@ def parse(
     """
     root = _Parser(prog=prog, description=description)
     root.add_argument("--version", action="version", version=f"{prog} {version}")
+    root.add_argument("-q", "--quiet", action="store_true", dest="quiet_first", help="as after the verb")
     branches = root.add_subparsers(title="verbs", metavar="VERB", required=True, dest="verb")
     for name, verb in verbs.items():
         if isinstance(verb, Group):
@@ -94,7 +95,7 @@ def parse(
         raise InputError(_unknown(unknown, values.parser))
     positional = [getattr(values, name) for name in values.positional]
     keywords = {name: getattr(values, name) for name in values.keywords}
-    return Call(values.function, positional, keywords, values.quiet)
+    return Call(values.function, positional, keywords, values.quiet or values.quiet_first)
 
 
 class _Parser(argparse.ArgumentParser):

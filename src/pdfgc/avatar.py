@@ -77,12 +77,13 @@ class Avatar:
     def __init__(
         self, model: TalkingModel, portrait: str | os.PathLike[str] | np.ndarray, *, face: int = 0
     ) -> None:
-        from pdfgc.face.crop import crop, crop_mesh, head_box
+        from pdfgc.face.crop import crop, crop_mesh, head_box, visible_square
 
         self.model = model
         self.name = "picture" if isinstance(portrait, np.ndarray) else Path(portrait).name
         self.picture, found = _find_face(portrait, self.name, face)
         self.box = head_box([found])
+        self._visible = visible_square(self.box, self.picture.shape[1], self.picture.shape[0])
         head = crop(self.picture, self.box, model.size)
         self._portrait: Portrait = model.portrait(head, crop_mesh(found.mesh, self.box), found.blendshapes)
         self.codes = {name: np.asarray(self._portrait.codes[name], np.float32) for name in FACTORS}
@@ -138,7 +139,7 @@ class Avatar:
         view = (
             picture_view(self.picture, self.box, size)
             if paste_back
-            else head_view(self.model.size if size is None else size)
+            else head_view(self.model.size if size is None else size, self.box, self._visible)
         )
         rate = None if fps is None else exact_rate(fps)
         length = _length(audio, duration)

@@ -50,11 +50,21 @@ class View:
     show: Callable[[np.ndarray], np.ndarray]
 
 
-def head_view(side: int) -> View:
-    """The head alone, resized to `side` pixels where it was not rendered at that."""
+def head_view(side: int, box: CropBox | None = None, part: CropBox | None = None) -> View:
+    """The head alone, resized to `side` pixels where it was not rendered at that.
+
+    Args:
+        side: of the frames, pixels.
+        box, part: the head's square in the picture and the part of it to show (default all).
+    """
     _check_side(side)
 
     def show(rendered: np.ndarray) -> np.ndarray:
+        if box is not None and part is not None and part != box:
+            scale = rendered.shape[0] / box.side
+            left, top = round((part.left - box.left) * scale), round((part.top - box.top) * scale)
+            width = round(part.side * scale)
+            rendered = rendered[top : top + width, left : left + width]
         if rendered.shape[0] == side:
             return rendered
         import cv2

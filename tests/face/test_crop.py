@@ -8,7 +8,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pdfgc.face.crop import HEAD_SIDE, CropBox, crop, crop_mesh, head_box, paste_back, paste_mask
+from pdfgc.face.crop import (
+    HEAD_SIDE,
+    CropBox,
+    crop,
+    crop_mesh,
+    head_box,
+    paste_back,
+    paste_mask,
+    visible_square,
+)
 from pdfgc.face.geometry import POSE_SCALE, apply_pose, canonical_face
 from pdfgc.face.tracker import Face, FaceTracker
 
@@ -126,3 +135,14 @@ def test_the_mask_is_zero_at_the_border_and_full_in_the_middle(size: int) -> Non
     assert mask.shape == (size, size) and mask.dtype == np.float32
     assert mask.min() == 0 and (size < 8 or mask[size // 2, size // 2] == 1)
     assert np.array_equal(mask, mask[::-1, ::-1]) and np.array_equal(mask, mask.T)
+
+
+def test_only_what_the_picture_has_is_shown() -> None:
+    inside = CropBox(10, 10, 50)
+    assert visible_square(inside, 100, 100) == inside
+    tight = visible_square(CropBox(-20, -30, 140), 100, 100)
+    assert (tight.left, tight.top, tight.side) == (0, 0, 100)
+    wide = visible_square(CropBox(-10, -30, 100), 200, 200)
+    assert (wide.left, wide.top, wide.side) == (5, 0, 70)
+    barely = CropBox(-50, -50, 100)
+    assert visible_square(barely, 200, 200) == barely, "too little would be left"

@@ -24,6 +24,9 @@ HEAD_SIDE = 1.75
 LIFT = 0.1
 """How far the crop's centre stands over the face's, in face heights: room for hair."""
 
+LEAST_VISIBLE = 0.7
+"""Part of a head crop's side that must lie in the picture for the rest to be left out of the result."""
+
 FACE_POINTS = 468
 """The mesh without the irises."""
 
@@ -59,6 +62,23 @@ def head_box(faces: Sequence[Face]) -> CropBox:
     centre_x, centre_y = np.median((extent.min(1) + extent.max(1)) / 2, axis=0).tolist()
     side = HEAD_SIDE * height
     return CropBox(centre_x - side / 2, centre_y - LIFT * height - side / 2, side)
+
+
+def visible_square(box: CropBox, width: int, height: int) -> CropBox:
+    """The largest square of a box that lies in a picture of `width` x `height`, as near the box's middle as can be.
+
+    A photograph cut close to the head has nothing where the crop leaves it; repeated edge pixels are good enough to
+    compute with, not to look at. The box itself comes back when it lies inside, or when too little of it does.
+    """
+    left, top = max(box.left, 0.0), max(box.top, 0.0)
+    right, bottom = min(box.left + box.side, float(width)), min(box.top + box.side, float(height))
+    side = min(right - left, bottom - top)
+    if side < LEAST_VISIBLE * box.side:
+        return box
+    middle = box.side / 2
+    x = min(max(box.left + middle, left + side / 2), right - side / 2)
+    y = min(max(box.top + middle, top + side / 2), bottom - side / 2)
+    return CropBox(x - side / 2, y - side / 2, side)
 
 
 def crop(image: np.ndarray, box: CropBox, size: int) -> np.ndarray:

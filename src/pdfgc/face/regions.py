@@ -34,7 +34,9 @@ def region_weights() -> dict[str, Tensor]:
     near, far = _LID_REACH
     lids = ((far - distance) / (far - near)).clamp(0, 1)
     expression = (1 - lids) * (1 - iris)
-    lids[[eye[entry] for eye in (RIGHT_EYE, LEFT_EYE) for entry in (0, 8)]] = 0  # the corners stay where they are
+    lids[[eye[entry] for eye in (RIGHT_EYE, LEFT_EYE) for entry in (0, 8)]] = (
+        0  # the corners stay where they are
+    )
     high, low = _MOUTH_TOP
     lips = torch.zeros(MESH_POINTS)
     lips[: len(vertices)] = ((high - vertices[:, 1]) / (high - low)).clamp(0, 1)

@@ -18,6 +18,7 @@ _ZOOM = (0.88, 1.15)
 _SHIFT = 0.04  # of the picture's side
 _GAMMA = (0.8, 1.25)
 _TINT = 0.1
+_CANDIDATES = 4
 
 
 @cache
@@ -45,10 +46,23 @@ def draw_pictures(clips: ClipSet, random: np.random.Generator, drivers: int, siz
         `sketches [1 + drivers, channels, size, size]` uint8; the portrait first.
     """
     clip = clips.draw(random)
-    frames = random.integers(len(clip), size=1 + drivers)
+    frames = _draw_frames(clip, random, drivers)
     zoom = random.uniform(*_ZOOM)
     shift = random.uniform(-_SHIFT, _SHIFT, 2) * size
     return augmented(clip, frames, size, zoom, shift, bool(random.random() < 0.5), _colours(random))
+
+
+def _draw_frames(clip: Clip, random: np.random.Generator, drivers: int) -> np.ndarray:
+    """A portrait's frame and those of its drivers; half of the drivers are the farthest of a few, since large turns
+    are rare and hardest."""
+    portrait = int(random.integers(len(clip)))
+    own = clip.mesh(slice(portrait, portrait + 1))
+    chosen = [portrait]
+    for _ in range(drivers):
+        candidates = random.integers(len(clip), size=1 if random.random() < 0.5 else _CANDIDATES)
+        apart = [np.abs(clip.mesh(slice(int(n), int(n) + 1)) - own).mean() for n in candidates]
+        chosen.append(int(candidates[int(np.argmax(apart))]))
+    return np.array(chosen)
 
 
 def augmented(

@@ -38,6 +38,9 @@ EXPRESSION = 30
 _FEATURE_WEIGHT = 4.0
 """How much more an error of eyes and mouth counts than one elsewhere in a frame."""
 
+_CODE_LOSSES = ("mesh", "opening", "canonical", "correlation")
+_PAINT_LOSSES = ("l1", "perceptual", "flow")
+
 _SHEET = 8
 
 
@@ -84,7 +87,10 @@ class Stage3(Stage):
         if settings.start_from:
             self._start_from(Path(settings.start_from))
         codes = Phase("codes", ("expression", "decoder", "lips", "speech"), learning_rate=2.0)
-        self.phases = (codes,) if self._generator_off() else (codes, Phase("generator", ("generator",)))
+        paint = Phase("generator", ("generator",))
+        self.phases = ((codes,) if self._is_on(_CODE_LOSSES) else ()) + (
+            (paint,) if self._is_on(_PAINT_LOSSES) else ()
+        )
         self.exports = ("expression", "decoder", "lips", "speech", "generator")
         self.perceptual = None if self.is_off("perceptual") else LPIPS("alex").eval().requires_grad_(False)
         faces = FaceTable.load(setup.clips)
@@ -102,12 +108,15 @@ class Stage3(Stage):
     def batch(self, draw: Draw) -> Batch:
         """Moments for the codes, and portraits with driving frames for the generator."""
         moments, pictures = [], []
-        paint = not self._generator_off()
+        paint = self._is_on(_PAINT_LOSSES)
         for random in draw.items():
-            moments += [self.moments.draw(random) for _ in range(self.settings.moments)]
+            if self._is_on(_CODE_LOSSES):
+                moments += [self.moments.draw(random) for _ in range(self.settings.moments)]
             if paint:
                 pictures.append(draw_pictures(self.pictures, random, self.settings.drivers, self.size))
-        batch = {f"moment.{name}": torch.stack([m[name] for m in moments]) for name in moments[0]}
+        batch = {}
+        if moments:
+            batch = {f"moment.{name}": torch.stack([m[name] for m in moments]) for name in moments[0]}
         if paint:
             batch |= {name: torch.stack([p[name] for p in pictures]) for name in pictures[0]}
             batch["window"] = self._draw_window(
@@ -115,8 +124,8 @@ class Stage3(Stage):
             )
         return batch
 
-    def _generator_off(self) -> bool:
-        return all(self.is_off(loss) for loss in ("l1", "perceptual", "flow"))
+    def _is_on(self, losses: tuple[str, ...]) -> bool:
+        return not all(self.is_off(loss) for loss in losses)
 
     def _draw_window(self, random: np.random.Generator, meshes: Tensor) -> Tensor:
         """Left and top of the part to paint: mostly about a face, else anywhere; multiples of 8 pixels."""
@@ -236,7 +245,7 @@ class Stage3(Stage):
     def sample(self) -> np.ndarray | None:
         """Held-out people: portrait, driving frame, result, portrait warped, painted share."""
         batch = self._held_out_batch()
-        if batch is None or self._generator_off():
+        if batch is None or not self._is_on(_PAINT_LOSSES):
             return None
         frame, painted, offsets, target, _, portrait = self._paint(batch, Window(0, 0, self.size))
         moved = warp(portrait, resize(offsets, self.size))
@@ -248,7 +257,7 @@ class Stage3(Stage):
     def validate(self) -> dict[str, float]:
         """On held-out people: `lpips` and `l1` of whole frames, and `l1` of the portrait left as it is."""
         batch = self._held_out_batch()
-        if batch is None or self._generator_off():
+        if batch is None or not self._is_on(_PAINT_LOSSES):
             return {}
         frame, _, _, target, _, portrait = self._paint(batch, Window(0, 0, self.size))
         scores = {"held_l1": (frame - target).abs().mean(), "held_still_l1": (portrait - target).abs().mean()}
