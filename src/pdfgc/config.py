@@ -120,6 +120,8 @@ class ExpressionStage(StageConfig):
     """Driving frames painted per portrait."""
     painted: int = 128
     """Side in pixels of the part of a frame that is painted in training; the flow always spans the whole frame."""
+    close_up: int = 96
+    """The same for close-ups of mouths and eyes, which the perceptual loss sees enlarged."""
     start_from: str = ""
     """A trained model (`.safetensors`) whose modules this stage starts from, where it has them."""
 

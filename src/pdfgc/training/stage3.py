@@ -13,10 +13,12 @@ from typing import ClassVar
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pdfgc.data.faces import FaceTable
 from pdfgc.data.speech_features import SpeechFeatures
+from pdfgc.face.mesh import LEFT_EYE, LIPS_OUTER, RIGHT_EYE
 from pdfgc.networks.mesh_decoder import MeshDecoder
 from pdfgc.networks.mesh_warp import MeshWarpGenerator, Window, resize, warp
 from pdfgc.networks.motion import FactorHead, MeshMotionEncoder
@@ -40,6 +42,11 @@ _FEATURE_WEIGHT = 4.0
 
 _CODE_LOSSES = ("mesh", "opening", "canonical", "correlation")
 _PAINT_LOSSES = ("l1", "perceptual", "flow")
+
+_CLOSE_UPS, _ANYWHERE = 0.55, 0.25
+"""Shares of steps that paint close-ups, half mouths and half eyes, and that paint anywhere in the frame."""
+
+_CLOSER = 1.5
 
 _SHEET = 8
 
@@ -128,16 +135,21 @@ class Stage3(Stage):
         return not all(self.is_off(loss) for loss in losses)
 
     def _draw_window(self, random: np.random.Generator, meshes: Tensor) -> Tensor:
-        """Left and top of the part to paint: mostly about a face, else anywhere; multiples of 8 pixels."""
-        side, size = self.settings.painted, self.size
-        if random.random() < 0.65:
-            middle = (meshes[0, -1, :, :2].mean(0).numpy() + 1) * (size / 2) + random.uniform(
-                -0.12, 0.12, 2
-            ) * size
-        else:
+        """Left, top and side of the part to paint: a close-up of mouths or eyes, or more about a face or anywhere.
+
+        All items of a batch share it; heads stand alike in their crops. Multiples of 8 pixels.
+        """
+        size = self.size
+        kind = random.random()
+        side = self.settings.close_up if kind < _CLOSE_UPS else self.settings.painted
+        loop = LIPS_OUTER if kind < _CLOSE_UPS / 2 else (*LEFT_EYE, *RIGHT_EYE)
+        points = meshes[:, -1, list(loop)] if kind < _CLOSE_UPS else meshes[:, -1]
+        middle = (points[..., :2].mean((0, 1)).numpy() + 1) * (size / 2)
+        middle = middle + random.uniform(-0.05, 0.05, 2) * size
+        if kind > 1 - _ANYWHERE:
             middle = random.uniform(side / 2, size - side / 2, 2)
         corner = np.clip(np.round((middle - side / 2) / 8) * 8, 0, size - side)
-        return torch.tensor(corner.astype(np.int64))
+        return torch.tensor([*corner.astype(np.int64), side])
 
     def losses(self, phase: str, batch: Batch, step: int) -> dict[str, Tensor]:
         """The losses of a phase, see `_code_losses` and `_generator_losses`."""
@@ -192,8 +204,7 @@ class Stage3(Stage):
 
     def _generator_losses(self, batch: Batch) -> dict[str, Tensor]:
         """`l1` and `perceptual` (eq. 7) of the painted part, `flow`: the warped portrait, small, against the frame."""
-        left, top = batch["window"].tolist()
-        window = Window(left, top, self.settings.painted)
+        window = Window(*batch["window"].tolist())
         frame, painted, offsets, target, sketch, portrait = self._paint(batch, window)
         wanted, drawn = window.of(target, self.size), window.of(sketch, self.size)
         features = drawn[:, [EYES, IRISES, LIPS, MOUTH]].amax(1, keepdim=True)
@@ -204,6 +215,10 @@ class Stage3(Stage):
             "painted": painted.mean().detach(),
         }
         if self.perceptual is not None:
+            if window.side < self.settings.painted:  # seen closer, so that teeth and lids count
+                frame, wanted = (
+                    F.interpolate(x, scale_factor=_CLOSER, mode="bilinear") for x in (frame, wanted)
+                )
             losses["perceptual"] = self.perceptual(frame, wanted).mean()
         return losses
 
