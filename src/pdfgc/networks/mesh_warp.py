@@ -152,14 +152,14 @@ class FlowNet(nn.Module):
         """
         guesses = [*flows.split(2, 1), torch.zeros_like(flows[:, :2])]
         looks = [warp(image, guess) for guess in guesses[:-1]] + [image]
-        x = self.stem(torch.cat([*looks, 4 * flows, source_sketch, driving_sketch], 1))
+        x = self.stem(_join([*looks, 4 * flows, source_sketch, driving_sketch]))
         skips = []
         for down in self.down:
             skips.append(x)
             x = down(x)
         x = self.middle(x)
         for up, skip in zip(self.up, reversed(skips), strict=True):
-            x = up(torch.cat([F.interpolate(x, scale_factor=2.0, mode="nearest"), skip], 1))
+            x = up(_join([F.interpolate(x, scale_factor=2.0, mode="nearest"), skip]))
         heads = self.heads(x).float()
         mesh_prior = 6 * (
             driving_sketch[:, :1].float() - 0.3
@@ -207,19 +207,27 @@ class Painter(nn.Module):
 
         sketch_4 = F.avg_pool2d(window.of(sketch, size), 4)
         offset_8, offset_4, offset_2 = at(offsets, 8), at(offsets, 4), at(offsets, 2)
-        x = self.coarse(
-            torch.cat([warped(portrait.coarse, offset_8), F.avg_pool2d(sketch_4, 2), at(shown, 8)], 1)
-        )
-        x = torch.cat([_double(x), warped(portrait.middle, offset_4), sketch_4], 1)
+        x = self.coarse(_join([warped(portrait.coarse, offset_8), F.avg_pool2d(sketch_4, 2), at(shown, 8)]))
+        x = _join([_double(x), warped(portrait.middle, offset_4), sketch_4])
         x = self.middle(x)
         offset_2 = offset_2 + 0.02 * F.pixel_shuffle(self.refine(x).float(), 2)
         pixels = warped(portrait.image, _double(offset_2, "bilinear"))
         finest = [_double(x), warped(portrait.fine, offset_2), F.pixel_unshuffle(window.of(sketch, size), 2)]
-        x = self.fine(torch.cat([*finest, F.pixel_unshuffle(pixels, 2).to(x.dtype)], 1))
+        x = self.fine(_join([*finest, F.pixel_unshuffle(pixels, 2).to(x.dtype)]))
         paint = F.pixel_shuffle(self.paint(x).float(), 2)
         painted_share = torch.sigmoid(paint[:, 3:] - _resize_to(at(shown, 2), window.side))
         colour = torch.tanh(paint[:, :3] + _soft_inverse_tanh(pixels.float()))
         return painted_share * colour + (1 - painted_share) * pixels.float(), painted_share
+
+
+def _join(maps: list[Tensor]) -> Tensor:
+    """Maps side by side, in the type and layout that the convolution after them computes in.
+
+    One odd input would turn the whole: a copy of everything, instead of one of the odd part.
+    """
+    kind = maps[0].device.type
+    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else torch.float32
+    return torch.cat([part.to(dtype, memory_format=torch.channels_last) for part in maps], 1)
 
 
 def _double(maps: Tensor, mode: str = "nearest") -> Tensor:
