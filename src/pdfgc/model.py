@@ -19,11 +19,12 @@ from pdfgc.config import config_from_dict
 from pdfgc.errors import InputError
 from pdfgc.face.geometry import apply_pose, fit_pose, remove_pose
 from pdfgc.motion import FACTORS
+from pdfgc.networks.hearing import SAMPLE_RATE, hear
 from pdfgc.networks.mesh_decoder import MeshDecoder
 from pdfgc.networks.mesh_warp import MeshWarpGenerator, PortraitFeatures, Window
 from pdfgc.networks.motion import FactorHead, MeshMotionEncoder, PoseHead
 from pdfgc.networks.sketch import draw_sketches
-from pdfgc.networks.speech import SAMPLE_RATE, SpeechHead, WhisperTrunk, hear
+from pdfgc.networks.speech_kinds import make_hearing, make_speech_network
 from pdfgc.silence import speech_share
 from pdfgc.training.results import Result, read_result
 
@@ -77,9 +78,9 @@ class Model:
             "eyes": FactorHead(**wide, code=FACTORS["eyes"]),
             "pose": PoseHead(**wide),
         }
-        self.hearing = WhisperTrunk()
-        self.speech = SpeechHead(
-            hidden=sizes.speech_hidden, feature=sizes.motion_hidden, code=FACTORS["lips"]
+        self.hearing = make_hearing(sizes.speech)
+        self.speech = make_speech_network(
+            sizes.speech, hidden=sizes.speech_hidden, feature=sizes.motion_hidden, code=FACTORS["lips"]
         )
         self.decoder = MeshDecoder(
             lips=FACTORS["lips"], expression=FACTORS["expression"], hidden=sizes.decoder_hidden
@@ -132,8 +133,11 @@ class Model:
         """
         mesh = torch.from_numpy(np.ascontiguousarray(meshes, np.float32))
         scores = torch.from_numpy(np.ascontiguousarray(blendshapes, np.float32))
-        feature = self.motion.from_mesh(mesh, scores)
-        codes = {factor: self.heads[factor](feature).numpy() for factor in FACTORS}
+        pose = fit_pose(mesh)
+        canonical = remove_pose(mesh, pose)
+        feature = self.motion(canonical, scores, pose)
+        features = dict.fromkeys(FACTORS, feature) | {"expression": self.motion.frontal(canonical, scores)}
+        codes = {factor: self.heads[factor](features[factor]).numpy() for factor in FACTORS}
         codes["pose"] = codes["pose"] - np.array(REST_POSE, np.float32)
         return codes
 
@@ -149,13 +153,13 @@ class Model:
             `[n, 500]` float32; row i stands for second i / fps of the sound.
         """
         blocks = (torch.from_numpy(np.asarray(block, np.float32)) for block in wave)
-        row = 0
+        row, rate = 0, self.hearing.rate
         for samples, features, first, _, end in hear(blocks, self.hearing):
-            rows = np.arange(row, max(row, -(-end * fps.numerator // (50 * fps.denominator))))
+            rows = np.arange(row, max(row, -(-end * fps.numerator // (rate * fps.denominator))))
             if len(rows) == 0:
                 continue
             row = int(rows[-1]) + 1
-            since = torch.tensor([float(Fraction(int(r)) / fps - Fraction(first, 50)) for r in rows])
+            since = torch.tensor([float(Fraction(int(r)) / fps - Fraction(first, rate)) for r in rows])
             codes = self.speech(features[None], since[None])[0]
             yield (codes * speech_share(samples, since, SAMPLE_RATE)[:, None]).numpy()
 

@@ -8,29 +8,31 @@ import torch
 from torch import Tensor, nn
 
 from pdfgc.face.geometry import MESH_POINTS
+from pdfgc.face.mesh import LEFT_EYE, RIGHT_EYE
 from pdfgc.face.regions import region_weights
 
 GAZE_DIMS = (2, 3)
 BLINK_DIMS = (0, 1, 4, 5)
 """The eye code's entries for gaze and for blink, as in the authors' release (spec 1)."""
 
-_IDENTITY = 64
-
 _GAINS = {"lips": 1.0, "expression": 1.0, "blink": 3.0, "gaze": 6.0}
 """Bring codes to a spread of about 1: a gaze seldom leaves -0.3..0.3."""
 
+_USUAL_OPENING = 1.0  # cm between the lids
+
 
 class Displacement(nn.Module):
-    """One factor's displacement of the mesh: a function of its code and of whose face it is."""
+    """One factor's displacement of the mesh."""
 
     region: Tensor
 
-    def __init__(self, *, code: int, hidden: int, region: Tensor, gain: float = 1.0) -> None:
+    def __init__(self, *, code: int, hidden: int, region: Tensor, face: int = 0, gain: float = 1.0) -> None:
+        """A displacement by a code of `code` entries, and by `face` measures of whose face it is."""
         super().__init__()
         self.gain = gain
         self.register_buffer("region", region.clone(), persistent=False)
         self.layers = nn.Sequential(
-            nn.Linear(code + _IDENTITY, hidden),
+            nn.Linear(code + face, hidden),
             nn.LeakyReLU(0.1),
             nn.Linear(hidden, hidden),
             nn.LeakyReLU(0.1),
@@ -39,9 +41,10 @@ class Displacement(nn.Module):
         nn.init.normal_(self.points.weight, std=1e-3)
         nn.init.zeros_(self.points.bias)
 
-    def forward(self, code: Tensor, identity: Tensor) -> Tensor:
-        """`[B, code]` and `[B, 64]` to displacements `[B, 478, 3]` in cm."""
-        moved = self.points(self.layers(torch.cat([self.gain * code, identity], 1)))
+    def forward(self, code: Tensor, face: Tensor | None = None) -> Tensor:
+        """`[B, code]` and `[B, face]` to displacements `[B, 478, 3]` in cm."""
+        inputs = self.gain * code if face is None else torch.cat([self.gain * code, face], 1)
+        moved = self.points(self.layers(inputs))
         return moved.unflatten(1, (MESH_POINTS, 3)) * self.region[:, None]
 
 
@@ -49,31 +52,26 @@ class MeshDecoder(nn.Module):
     """The portrait's canonical mesh, moved from its own codes to the driving codes.
 
     Every factor adds a displacement of its own, so a factor that is held moves nothing, exactly, and a factor that
-    is driven moves only its own region (`face.regions`).
+    is driven moves only its own region (`face.regions`). Displacements are alike for all faces but for the lids,
+    which have as far to go as the portrait's eyes are open: with a free description of the face beside the code, a
+    hundred people were learnt by heart and a new one's gaze went astray.
     """
-
-    mean: Tensor
-    spread: Tensor
 
     def __init__(self, *, lips: int = 500, expression: int = 30, hidden: int = 256) -> None:
         super().__init__()
-        regions = region_weights()
-        self.register_buffer("mean", torch.zeros(MESH_POINTS, 3))
-        self.register_buffer("spread", torch.ones(()))
-        self.identity = nn.Linear(MESH_POINTS * 3, _IDENTITY)
         sizes = {"lips": lips, "expression": expression, "blink": len(BLINK_DIMS), "gaze": len(GAZE_DIMS)}
         self.factors = nn.ModuleDict(
             {
-                name: Displacement(code=size, hidden=hidden, region=regions[name], gain=_GAINS[name])
+                name: Displacement(
+                    code=size,
+                    hidden=hidden,
+                    region=region_weights()[name],
+                    face=_FACE.get(name, 0),
+                    gain=_GAINS[name],
+                )
                 for name, size in sizes.items()
             }
         )
-
-    @torch.no_grad()
-    def set_statistics(self, mean: Tensor, spread: Tensor) -> None:
-        """The centre `[478, 3]` and scale of canonical meshes, from the motion encoder."""
-        self.mean.copy_(mean)
-        self.spread.copy_(spread)
 
     def forward(self, portrait: Tensor, own: Mapping[str, Tensor], driving: Mapping[str, Tensor]) -> Tensor:
         """Driving canonical mesh.
@@ -86,12 +84,22 @@ class MeshDecoder(nn.Module):
         Returns:
             `[B, 478, 3]` in cm; equal to `portrait` where `driving` equals `own`.
         """
-        identity = self.identity(((portrait - self.mean) / self.spread).flatten(1))
         before, after = split_eyes(own), split_eyes(driving)
         mesh = portrait
         for name, displacement in self.factors.items():
-            mesh = mesh + displacement(after[name], identity) - displacement(before[name], identity)
+            face = lid_gaps(portrait) - _USUAL_OPENING if name in _FACE else None
+            mesh = mesh + displacement(after[name], face) - displacement(before[name], face)
         return mesh
+
+
+_FACE = {"blink": 2}
+"""Factors whose displacement depends on the portrait's lid gaps, and how many those are."""
+
+
+def lid_gaps(canonical: Tensor) -> Tensor:
+    """How far the right and the left eye are open: `[B, 478, 3]` to `[B, 2]` cm."""
+    gaps = [canonical[:, eye[4], 1] - canonical[:, eye[12], 1] for eye in (RIGHT_EYE, LEFT_EYE)]
+    return torch.stack(gaps, 1)
 
 
 def split_eyes(codes: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from pdfgc.face.geometry import MESH_POINTS, fit_pose, remove_pose
+from pdfgc.face.geometry import MESH_POINTS
 
 BLENDSHAPES = 52
 POSE = 6
@@ -61,10 +61,13 @@ class MeshMotionEncoder(nn.Module):
         x = torch.cat([shape, 4 * blendshapes - 1, pose / self.pose_units], 1)
         return self.layers(x) + self.skip(x)
 
-    def from_mesh(self, mesh: Tensor, blendshapes: Tensor) -> Tensor:
-        """The feature of crop meshes `[B, 478, 3]` and blendshapes `[B, 52]` as the tracker gives them."""
-        pose = fit_pose(mesh)
-        return self(remove_pose(mesh, pose), blendshapes, pose)
+    def frontal(self, canonical: Tensor, blendshapes: Tensor) -> Tensor:
+        """The feature of the same face turned to the camera.
+
+        Expression is read from this one: with the pose in sight, its code took up the nod of the head, with which
+        brows and their scores covary in the tracker.
+        """
+        return self(canonical, blendshapes, canonical.new_zeros(len(canonical), POSE))
 
 
 class FactorHead(nn.Module):

@@ -23,6 +23,8 @@ from pdfgc.networks.motion import BLENDSHAPES, POSE, MeshMotionEncoder
 from pdfgc.training.losses import weighted_l1
 from pdfgc.training.stage import Batch, Draw, Phase, Setup, Stage
 
+_IDENTITY = 64
+
 
 def point_weights() -> Tensor:
     """`[478, 1]` how much an error of each point matters: lids, irises and mouth move little and show most."""
@@ -66,8 +68,10 @@ class Stage1(Stage):
         motion.set_statistics(self.faces.canonical)
         everywhere = torch.ones(len(region_weights()["lips"]))
         self.motion = motion
-        self.identity = nn.Linear(motion.mean.numel(), 64)
-        self.displacement = Displacement(code=sizes.motion, hidden=sizes.motion_hidden, region=everywhere)
+        self.identity = nn.Linear(motion.mean.numel(), _IDENTITY)
+        self.displacement = Displacement(
+            code=sizes.motion, hidden=sizes.motion_hidden, region=everywhere, face=_IDENTITY
+        )
         self.modules = {
             "motion": motion,
             "identity": self.identity,

@@ -21,9 +21,9 @@ from pdfgc.data.speech_features import SpeechFeatures
 from pdfgc.face.mesh import LEFT_EYE, LIPS_OUTER, RIGHT_EYE
 from pdfgc.networks.mesh_decoder import MeshDecoder
 from pdfgc.networks.mesh_warp import MeshWarpGenerator, Window, resize, warp
-from pdfgc.networks.motion import FactorHead, MeshMotionEncoder
+from pdfgc.networks.motion import POSE, FactorHead, MeshMotionEncoder
 from pdfgc.networks.sketch import EYES, IRISES, LIPS, MOUTH
-from pdfgc.networks.speech import SpeechHead, WhisperTrunk
+from pdfgc.networks.speech_kinds import make_hearing, make_speech_network
 from pdfgc.priors.perceptual import LPIPS
 from pdfgc.training.code_moments import CodeMoments, lip_gaps
 from pdfgc.training.losses import squared_correlation, weighted_l1
@@ -40,7 +40,7 @@ EXPRESSION = 30
 _FEATURE_WEIGHT = 4.0
 """How much more an error of eyes and mouth counts than one elsewhere in a frame."""
 
-_CODE_LOSSES = ("mesh", "opening", "canonical", "correlation")
+_CODE_LOSSES = ("mesh", "opening", "canonical", "correlation", "entanglement")
 _PAINT_LOSSES = ("l1", "perceptual", "flow")
 
 _CLOSE_UPS, _ANYWHERE = 0.55, 0.25
@@ -68,8 +68,10 @@ class Stage3(Stage):
         self.motion = MeshMotionEncoder(**wide)
         self.lips = FactorHead(**wide, code=LIP_CODE)
         self.eyes = FactorHead(**wide, code=EYE_CODE)
-        self.speech = SpeechHead(hidden=sizes.speech_hidden, feature=sizes.motion_hidden, code=LIP_CODE)
-        hearing = WhisperTrunk()
+        self.speech = make_speech_network(
+            sizes.speech, hidden=sizes.speech_hidden, feature=sizes.motion_hidden, code=LIP_CODE
+        )
+        hearing = make_hearing(sizes.speech)
         trained: dict[str, nn.Module] = {
             "motion": self.motion,
             "lips": self.lips,
@@ -81,15 +83,16 @@ class Stage3(Stage):
             setup.earlier.load(name, module)
         self.expression = FactorHead(**wide, code=EXPRESSION)
         self.decoder = MeshDecoder(lips=LIP_CODE, expression=EXPRESSION, hidden=sizes.decoder_hidden)
-        self.decoder.set_statistics(self.motion.mean, self.motion.spread)
         self.generator = MeshWarpGenerator(channels=sizes.warp_channels, flow_channels=sizes.flow_channels)
         self.bank = MemoryBank(settings.bank, expression=EXPRESSION, speech=sizes.motion_hidden)
+        self.other_bank = MemoryBank(settings.bank, expression=EXPRESSION, others=POSE + EYE_CODE)
         self.modules = {
             **trained,
             "expression": self.expression,
             "decoder": self.decoder,
             "generator": self.generator,
             "bank": self.bank,
+            "other_bank": self.other_bank,
         }
         if settings.start_from:
             self._start_from(Path(settings.start_from))
@@ -162,10 +165,9 @@ class Stage3(Stage):
         neutral face; `correlation`: of expression with speech (eq. 6)."""
         window = moment["canonical"].shape[1]
         own = self._codes(moment["own"], moment["own_blendshapes"], moment["own_pose"])
-        faces = (moment[name].flatten(0, 1) for name in ("canonical", "blendshapes", "pose"))
-        feature = self.motion(*faces)
-        middle = feature.unflatten(0, (-1, window))[:, window // 2]
-        expression = self.expression(feature).unflatten(0, (-1, window)).mean(1)
+        frontal = self.motion.frontal(moment["canonical"].flatten(0, 1), moment["blendshapes"].flatten(0, 1))
+        expression = self.expression(frontal).unflatten(0, (-1, window)).mean(1)
+        middle = self.motion(*(moment[name][:, window // 2] for name in ("canonical", "blendshapes", "pose")))
         heard = self.speech.contrast(moment["features"], moment["times"][:, None])[:, 0]
         spoken = self.speech.encode(heard)
         seen = self._lips(middle)
@@ -183,9 +185,22 @@ class Stage3(Stage):
             "opening": (lip_gaps(rebuilt) - lip_gaps(moment["target"])).abs().mean(),
             "canonical": weighted_l1(decoder(moment["portrait"], own, zero), moment["neutral"], points),
         }
+        if not self.is_off("correlation"):
+            losses |= self._correlations(moment, expression, heard.detach(), driving["eyes"])
+        return losses
+
+    def _correlations(
+        self, moment: dict[str, Tensor], expression: Tensor, heard: Tensor, eyes: Tensor
+    ) -> dict[str, Tensor]:
+        """`correlation` with speech (eq. 6), and `entanglement`: the same with pose and eyes, which the tracker's
+        brows and cheeks covary with."""
+        middle = moment["pose"].shape[1] // 2
+        others = torch.cat([moment["pose"][:, middle], eyes], 1).detach()
+        rows = self.other_bank.extend(expression=expression, others=others)
+        losses = {"entanglement": squared_correlation(rows["expression"], rows["others"])}
         audible = moment["heard"]
-        if not self.is_off("correlation") and bool(audible.any()):
-            rows = self.bank.extend(expression=expression[audible], speech=heard[audible].detach())
+        if bool(audible.any()):
+            rows = self.bank.extend(expression=expression[audible], speech=heard[audible])
             losses["correlation"] = squared_correlation(rows["expression"], rows["speech"])
         return losses
 
@@ -198,7 +213,7 @@ class Stage3(Stage):
         feature = self.motion(canonical, blendshapes, pose)
         return {
             "lips": self._lips(feature),
-            "expression": self.expression(feature),
+            "expression": self.expression(self.motion.frontal(canonical, blendshapes)),
             "eyes": self.eyes(feature),
         }
 
