@@ -158,6 +158,7 @@ class Networks:
     speech: Literal["whisper", "mel"] = "whisper"
     """What the speech network listens to: features of a pretrained encoder, or the paper's mel patches."""
     speech_hidden: int = 256
+    """Width of the speech network, that of its last layers for `mel`; 256 is the paper's."""
     decoder_hidden: int = 256
     """Width of the decoder from codes to the mesh."""
     warp_channels: int = 24

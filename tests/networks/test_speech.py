@@ -1,37 +1,18 @@
-"""The hearing: the mel filters, chunks of a stream, times."""
+"""Hearing by Whisper: chunks of a stream, level, times."""
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 
-from pdfgc.networks.speech import (
-    CHUNK_SECONDS,
-    SAMPLE_RATE,
-    SpeechHead,
-    WhisperTrunk,
-    hear,
-    mel_filters,
-    normalise_level,
-    speech_chunks,
-)
-
-
-def test_mel_filters_are_slaneys() -> None:
-    filters = mel_filters()
-    assert filters.shape == (80, 201)
-    # every filter has unit area over frequency (bins of 40 Hz), the wide ones to the sampling of their slopes
-    assert np.allclose(filters[40:].sum(1) * 40, 1, atol=0.1)
-    peaks = filters.argmax(1)
-    assert (peaks.diff() >= 0).all()
-    assert peaks[-1] * 40 == pytest.approx(7800, abs=120)
+from pdfgc.networks.hearing import CHUNK_SECONDS, SAMPLE_RATE, hear, speech_chunks
+from pdfgc.networks.speech import SpeechHead, WhisperTrunk, normalise_level
 
 
 @pytest.mark.parametrize("block", [1000, 16000, 10**9])
 def test_chunks_do_not_depend_on_the_blocks(block: int) -> None:
     wave = torch.randn(int(SAMPLE_RATE * (2.4 * CHUNK_SECONDS)))
-    chunks = list(speech_chunks(wave.split(block)))
+    chunks = list(speech_chunks(wave.split(block), 320))
     assert [chunk[2] for chunk in chunks] == [0, 50 * CHUNK_SECONDS, 100 * CHUNK_SECONDS]
     assert chunks[-1][3] == -(-len(wave) // 320)
     for samples, first, begin, end in chunks:
@@ -41,7 +22,7 @@ def test_chunks_do_not_depend_on_the_blocks(block: int) -> None:
 
 
 def test_no_sound_gives_no_chunks() -> None:
-    assert list(speech_chunks([])) == []
+    assert list(speech_chunks([], 320)) == []
 
 
 def test_features_of_a_long_sound_join() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,7 +12,9 @@ import pytest
 
 from pdfgc.model import Model, load
 from pdfgc.networks.speech import WhisperTrunk
+from pdfgc.networks.speech_mel import MelHearing, MelSpeechNetwork
 from pdfgc.training.pictures import mirrored_points
+from pdfgc.training.results import read_result
 from pdfgc.training.run import train
 from synthetic import talking_meshes, write_clip_set
 
@@ -32,6 +35,17 @@ def trained(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pdfgc.training.stage2_lips.load_whisper_trunk", lambda: WhisperTrunk().eval())
         train("all", data=shards, run=run, preset="tiny", changes=_changes())
+    return run
+
+
+@pytest.fixture(scope="module")
+def trained_on_mel(trained: Path, shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same run, but for the stages that the paper's mel network takes part in."""
+    run = tmp_path_factory.mktemp("mel")
+    for stage in ("stage1", "stage2-eyes", "stage2-pose"):
+        shutil.copytree(trained / stage, run / stage)
+    for stage in ("stage2-lips", "stage3"):
+        train(stage, data=shards, run=run, preset="tiny", changes=[*_changes(), "networks.speech=mel"])
     return run
 
 
@@ -84,13 +98,37 @@ def test_the_run_is_a_model_that_drives_a_portrait(trained: Path) -> None:
     assert np.allclose(held[0, :, :2].numpy(), meshes[0, :, :2], atol=1e-4), "a held portrait does not move"
 
 
-def test_speech_codes_have_one_row_a_frame_and_silence_is_zero(trained: Path) -> None:
-    model = load(trained)
+@pytest.mark.parametrize("run", ["trained", "trained_on_mel"])
+def test_speech_codes_have_one_row_a_frame_and_silence_is_zero(
+    run: str, request: pytest.FixtureRequest
+) -> None:
+    model = load(request.getfixturevalue(run))
     wave = np.zeros(16000 * 3, np.float32)
     wave[16000:32000] = 0.1 * np.random.default_rng(0).standard_normal(16000)
     codes = np.concatenate(list(model.encode_speech(np.split(wave, 3), Fraction(25))))
     assert codes.shape == (75, 500)
     assert not codes[:20].any() and codes[30:45].any()
+
+
+def test_the_mel_network_learns_in_both_its_stages(trained_on_mel: Path) -> None:
+    model = load(trained_on_mel)
+    assert isinstance(model.speech, MelSpeechNetwork) and isinstance(model.hearing, MelHearing)
+    lips = read_result(trained_on_mel / "stage2-lips" / "weights.safetensors").module("speech")
+    final = read_result(trained_on_mel / "stage3" / "weights.safetensors").module("speech")
+    assert set(lips) == set(final) == set(MelSpeechNetwork().state_dict())
+    assert not lips["mouth_embed.1.weight"].equal(final["mouth_embed.1.weight"])
+    assert not lips["model.conv1.weight"].equal(final["model.conv1.weight"])
+    assert len(list((trained_on_mel / "cache").glob("*.mel.safetensors"))) == 4
+
+
+def test_codes_of_mel_do_not_depend_on_the_chunks(trained_on_mel: Path) -> None:
+    model = load(trained_on_mel)
+    wave = (0.1 * np.random.default_rng(0).standard_normal(16000 * 20)).astype(np.float32)
+    streamed = np.concatenate(list(model.encode_speech(np.split(wave, 40), Fraction(30000, 1001))))
+    assert len(streamed) == 600
+    later = np.concatenate(list(model.encode_speech([wave[16000 * 1001 // 100 :]], Fraction(30000, 1001))))
+    # the level is set anew in each chunk, and this noise has the same level everywhere
+    assert np.abs(streamed[310:] - later[10:]).max() < 0.02 * streamed.std(0).max()
 
 
 def test_mirror_is_its_own_inverse_and_pairs_the_eyes() -> None:

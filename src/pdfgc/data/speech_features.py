@@ -1,4 +1,4 @@
-"""Speech features of clips, computed once per run: they come from a frozen network."""
+"""Speech features of clips, computed once per run: the hearing is not trained."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from torch import Tensor
 
 from pdfgc.data.clips import Clip
 from pdfgc.files import atomic_path
-from pdfgc.networks.speech import FEATURE_RATE, WIDTH, WhisperTrunk, hear
+from pdfgc.networks.hearing import Hearing, hear
 from pdfgc.progress import track
 
 log = logging.getLogger(__name__)
 
 
 class SpeechFeatures:
-    """Whisper features at 50 Hz of every clip that has sound, cached in a folder."""
+    """What a hearing hears in every clip that has sound, cached in a folder."""
 
-    def __init__(self, clips: tuple[Clip, ...], trunk: WhisperTrunk, cache: Path) -> None:
+    def __init__(self, clips: tuple[Clip, ...], hearing: Hearing, cache: Path) -> None:
+        self._rate, self._width = hearing.rate, hearing.width
         cache.mkdir(parents=True, exist_ok=True)
         self._features: dict[Path, Tensor] = {}
         for clip in track(clips, total=len(clips), description="speech features"):
             if clip.info.samples > 0:
-                self._features[clip.path] = _cached(clip, trunk, cache)
+                self._features[clip.path] = _cached(clip, hearing, cache)
 
     def __contains__(self, clip: Clip) -> bool:
         return clip.path in self._features
@@ -39,28 +40,34 @@ class SpeechFeatures:
             seconds: how many.
 
         Returns:
-            `[seconds * 50, 384]` float32, zero past the ends of the sound, and the second its first row stands for.
+            `[seconds * rate, width]` float32, zero past the ends of the sound, and the second its first row stands for.
         """
         features = self._features[clip.path]
-        rows = round(seconds * FEATURE_RATE)
-        first = int(start * FEATURE_RATE)
-        window = torch.zeros(rows, WIDTH)
-        low, high = max(first, 0), min(first + rows, len(features))
+        window = self.nothing(seconds)
+        first = int(start * self._rate)
+        low, high = max(first, 0), min(first + len(window), len(features))
         if high > low:
             window[low - first : high - first] = features[low:high].float()
-        return window, first / FEATURE_RATE
+        return window, first / self._rate
+
+    def nothing(self, seconds: float) -> Tensor:
+        """A window `[seconds * rate, width]` of no sound."""
+        return torch.zeros(round(seconds * self._rate), self._width)
 
 
-def features_of(wave: Tensor, trunk: WhisperTrunk) -> Tensor:
-    """`[N]` samples at 16 kHz of any length to `[ceil(N / 320), 384]` features, chunk by chunk."""
-    parts = [heard[begin - first : end - first] for _, heard, first, begin, end in hear([wave], trunk)]
-    return torch.cat(parts) if parts else torch.zeros(0, WIDTH)
+def features_of(wave: Tensor, hearing: Hearing) -> Tensor:
+    """`[N]` samples at 16 kHz of any length to features `[L, width]`, chunk by chunk."""
+    parts, echoes = [], torch.zeros(0, hearing.width)
+    for _, heard, first, begin, end in hear([wave], hearing):
+        parts.append(heard[begin - first : end - first])
+        echoes = heard[end - first :]  # of the last chunk, what still hears the last samples
+    return torch.cat([*parts, echoes])
 
 
-def _cached(clip: Clip, trunk: WhisperTrunk, cache: Path) -> Tensor:
-    path = cache / f"{clip.path.stem}.speech.safetensors"
+def _cached(clip: Clip, hearing: Hearing, cache: Path) -> Tensor:
+    path = cache / f"{clip.path.stem}.{hearing.cached_as}.safetensors"
     if not path.exists():
-        features = features_of(torch.from_numpy(clip.audio()), trunk).half()
+        features = features_of(torch.from_numpy(clip.audio()), hearing).half()
         with atomic_path(path) as temporary:
             save_file({"features": features}, temporary)
     return load_file(path)["features"]

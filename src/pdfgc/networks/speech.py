@@ -6,46 +6,24 @@ network turns them into the contrastive feature and the lip code at the frames o
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-SAMPLE_RATE = 16000
+from pdfgc.networks.hearing import SAMPLE_RATE, Hearing, SpeechNetwork
+from pdfgc.networks.mel import MEL_BINS, mel_filters
+
 FEATURE_RATE = 50
 """Whisper's features a second; feature i is centred on second i / 50."""
 
 WIDTH = 384
 LAYERS = 2
 _HEADS = 6
-_MEL_BINS = 80
 _FFT, _HOP = 400, 160
 _POSITIONS = 1500
 _SAMPLES_PER_FEATURE = SAMPLE_RATE // FEATURE_RATE
-
-CHUNK_SECONDS = 16
-CONTEXT_SECONDS = 2
-"""Long speech is heard in chunks with context on both sides, so memory does not grow with its length."""
-
-
-def mel_filters() -> Tensor:
-    """Slaney's mel filters as Whisper uses them: `[80, 201]`, 0..8000 Hz, area-normalised."""
-    linear_hz, step = 1000.0, 200.0 / 3
-    log_step = math.log(6.4) / 27
-
-    def to_mel(hz: float) -> float:
-        return hz / step if hz < linear_hz else linear_hz / step + math.log(hz / linear_hz) / log_step
-
-    mels = torch.linspace(0.0, to_mel(SAMPLE_RATE / 2), _MEL_BINS + 2, dtype=torch.float64)
-    knee = linear_hz / step
-    edges = torch.where(mels < knee, mels * step, linear_hz * torch.exp(log_step * (mels - knee)))
-    bins = torch.linspace(0, SAMPLE_RATE / 2, _FFT // 2 + 1, dtype=torch.float64)
-    rising = (bins[None] - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
-    falling = (edges[2:, None] - bins[None]) / (edges[2:] - edges[1:-1])[:, None]
-    triangles = torch.minimum(rising, falling).clamp(min=0)
-    return (triangles * (2 / (edges[2:] - edges[:-2]))[:, None]).float()
 
 
 def normalise_level(wave: Tensor) -> Tensor:
@@ -58,21 +36,29 @@ def normalise_level(wave: Tensor) -> Tensor:
     return wave * (0.1 / loud.clamp(min=1e-6)).clamp(0.1, 10.0)
 
 
-class WhisperTrunk(nn.Module):
+class WhisperTrunk(Hearing):
     """The convolutional stem and first layers of Whisper's encoder; frozen."""
+
+    rate: ClassVar[int] = FEATURE_RATE
+    width: ClassVar[int] = WIDTH
+    cached_as: ClassVar[str] = "speech"
 
     mel: Tensor
     window: Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv1 = nn.Conv1d(_MEL_BINS, WIDTH, 3, padding=1)
+        self.conv1 = nn.Conv1d(MEL_BINS, WIDTH, 3, padding=1)
         self.conv2 = nn.Conv1d(WIDTH, WIDTH, 3, stride=2, padding=1)
         self.positions = nn.Parameter(torch.zeros(_POSITIONS, WIDTH))
         self.layers = nn.ModuleList([_EncoderLayer() for _ in range(LAYERS)])
-        self.register_buffer("mel", mel_filters(), persistent=False)
+        self.register_buffer("mel", mel_filters(fft=_FFT), persistent=False)
         self.register_buffer("window", torch.hann_window(_FFT), persistent=False)
         self.requires_grad_(False)
+
+    def set_level(self, wave: Tensor) -> Tensor:
+        """As `normalise_level`."""
+        return normalise_level(wave)
 
     def log_mel(self, wave: Tensor) -> Tensor:
         """`[B, N]` samples at 16 kHz, -1..1, to Whisper's log-mel `[B, 80, N / 160]`."""
@@ -127,7 +113,7 @@ class _TemporalBlock(nn.Module):
         return x + self.second(F.gelu(self.first(normal)))
 
 
-class SpeechHead(nn.Module):
+class SpeechHead(SpeechNetwork):
     """Trunk features to the lip factor: a temporal network that sees 0.24 s to both sides."""
 
     def __init__(
@@ -142,26 +128,15 @@ class SpeechHead(nn.Module):
         self.code = nn.Linear(feature, code)
 
     def contrast(self, features: Tensor, at: Tensor) -> Tensor:
-        """Contrastive features at given times.
-
-        Args:
-            features: `[B, L, 384]` from `WhisperTrunk`, at 50 Hz.
-            at: `[B, T]` times in seconds from the first feature on.
-
-        Returns:
-            `[B, T, feature]`.
-        """
+        """As `SpeechNetwork.contrast`, of features of `WhisperTrunk`."""
         x = self.drop(self.norm(features).transpose(1, 2))
         x = self.blocks(self.inputs(x)).transpose(1, 2)
         return self.outputs(F.gelu(_at_times(x, at)))
 
     def encode(self, contrast: Tensor) -> Tensor:
         """Contrastive features `[..., feature]` to lip codes `[..., code]`."""
-        return self.code(torch.relu(contrast))
-
-    def forward(self, features: Tensor, at: Tensor) -> Tensor:
-        """Lip codes `[B, T, code]`; arguments as `contrast`."""
-        return self.encode(self.contrast(features, at))
+        codes: Tensor = self.code(torch.relu(contrast))
+        return codes
 
 
 def _at_times(x: Tensor, at: Tensor) -> Tensor:
@@ -172,42 +147,3 @@ def _at_times(x: Tensor, at: Tensor) -> Tensor:
     right = (left + 1).clamp(max=x.shape[1] - 1)
     rows = torch.arange(len(x), device=x.device)[:, None]
     return x[rows, left] * (1 - share) + x[rows, right] * share
-
-
-@torch.no_grad()
-def hear(blocks: Iterable[Tensor], trunk: WhisperTrunk) -> Iterator[tuple[Tensor, Tensor, int, int, int]]:
-    """Features of a stream of samples, chunk by chunk.
-
-    Yields:
-        `[n]` the chunk's samples and `[n / 320, 384]` their features, context included, then three feature numbers
-        as `speech_chunks`.
-    """
-    for samples, first, begin, end in speech_chunks(blocks):
-        yield samples, trunk(normalise_level(samples)[None])[0], first, begin, end
-
-
-def speech_chunks(blocks: Iterable[Tensor]) -> Iterator[tuple[Tensor, int, int, int]]:
-    """Cut a stream of samples into chunks with context.
-
-    Args:
-        blocks: `[n]` float samples at 16 kHz, one after the other.
-
-    Yields:
-        The samples of a chunk with its context; the number of the feature that stands first in it; and the
-        first and last (exclusive) feature that the chunk is there for. What comes out does not depend on how the
-        stream was cut into blocks.
-    """
-    chunk, context = CHUNK_SECONDS * SAMPLE_RATE, CONTEXT_SECONDS * SAMPLE_RATE
-    unit = _SAMPLES_PER_FEATURE
-    held = torch.zeros(0)
-    start, begin, total = 0, 0, 0  # of `held`, of the next chunk's own part, of the stream so far: samples
-    for block in blocks:
-        held = torch.cat([held, block])
-        total += len(block)
-        while total >= begin + chunk + context:
-            own = held[: begin + chunk + context - start]
-            yield own, start // unit, begin // unit, (begin + chunk) // unit
-            begin += chunk
-            held, start = held[begin - context - start :], begin - context
-    if total > begin:
-        yield F.pad(held, (0, -len(held) % unit)), start // unit, begin // unit, -(-total // unit)

@@ -20,6 +20,9 @@ PATCH = 20
 _LEAD = 8
 """Columns of the patch before the frame's own: at 25 frames a second it begins at column 4 (frame - 2)."""
 
+_TIE = 1e-3
+"""Columns by which a time may be off: of two that are equally near the later is taken, however it was rounded."""
+
 _BLOCKS = (3, 4, 6, 3)
 _REDUCTION = 8
 _ATTENTION = 128
@@ -81,13 +84,14 @@ def mel_patches(columns: Tensor, at: Tensor) -> Tensor:
 
     Args:
         columns: `[B, L, 80]` from `MelHearing`.
-        at: `[B, T]` seconds from the first column on.
+        at: `[B, T]` seconds from the first column on; taken at the nearest column.
 
     Returns:
         `[B, T, 80, 20]`, 0 (silence) past the ends.
     """
     length = columns.shape[1]
-    first = ((at * COLUMN_RATE).round().long() - _LEAD).clamp(-PATCH, length)
+    nearest = (at * COLUMN_RATE + 0.5 + _TIE).floor().long()
+    first = (nearest - _LEAD).clamp(-PATCH, length)
     index = first[..., None] + torch.arange(PATCH, device=at.device) + PATCH
     rows = torch.arange(len(columns), device=at.device)[:, None, None]
     return F.pad(columns, (0, 0, PATCH, PATCH))[rows, index].transpose(-1, -2)

@@ -10,12 +10,11 @@ from pdfgc.config import Config
 from pdfgc.data.faces import FaceTable
 from pdfgc.data.speech_features import SpeechFeatures
 from pdfgc.face.mesh import LIPS_INNER
-from pdfgc.networks.speech import FEATURE_RATE, WIDTH
 from pdfgc.training.stage1 import FaceAugmentation
 from pdfgc.training.stage2_lips import TalkingFaces
 
 _SPEECH_SECONDS = 0.6
-"""The speech network sees 0.24 s to both sides of a moment."""
+"""The speech networks see up to 0.24 s to both sides of a moment."""
 _BY_EAR = 0.6
 """Share of moments with speech whose lips are driven by it; the others' are driven by the picture."""
 
@@ -46,7 +45,7 @@ class CodeMoments:
         Returns:
             `portrait`, `target` and `neutral` `[478, 3]`: the portrait's mesh, the driving one, and the clip's face
             without expression; `own*`: the portrait as the encoder sees it; `canonical [K, 478, 3]`, `blendshapes
-            [K, 52]`, `pose [K, 6]`: the driving window as the encoder sees it; `features [L, 384]` and `times`: the
+            [K, 52]`, `pose [K, 6]`: the driving window as the encoder sees it; `features [L, width]` and `times`: the
             speech and the moment in it; `heard`: whether there is any; `by_ear`: whether it drives the lips.
         """
         faces = self.faces
@@ -86,9 +85,7 @@ class CodeMoments:
 
     def _speech(self, clip: int, row: int, talks: bool) -> tuple[Tensor, Tensor]:
         if not talks:
-            return torch.zeros(round(_SPEECH_SECONDS * FEATURE_RATE), WIDTH), torch.tensor(
-                _SPEECH_SECONDS / 2
-            )
+            return self.talking.speech.nothing(_SPEECH_SECONDS), torch.tensor(_SPEECH_SECONDS / 2)
         time = float(self.faces.times[row])
         features, first = self.talking.speech.window(
             self.faces.clips[clip], time - _SPEECH_SECONDS / 2, _SPEECH_SECONDS

@@ -121,12 +121,12 @@ class Results:
         return self._read[stage]
 
     def load(self, name: str, module: nn.Module) -> None:
-        """Loads a module's weights from the latest stage that exports a module of that name.
+        """Loads a module's weights, if it has any, from the latest stage that exports a module of that name.
 
         Raises:
             InputError: when no trained stage exports it, or its shapes differ from the module's.
         """
-        if self.pretend:
+        if self.pretend or not module.state_dict():
             return
         for stage in reversed(self.stages()):
             if any(key.startswith(f"{name}.") for key in _tensor_names(self._path(stage))):

@@ -12,7 +12,7 @@ from pdfgc.data.faces import FaceTable
 from pdfgc.data.speech_features import SpeechFeatures
 from pdfgc.errors import InputError
 from pdfgc.networks.motion import FactorHead, MeshMotionEncoder
-from pdfgc.networks.speech import SpeechHead
+from pdfgc.networks.speech_kinds import make_hearing, make_speech_network
 from pdfgc.priors.whisper import load_whisper_trunk
 from pdfgc.training.losses import info_nce
 from pdfgc.training.stage import Batch, Draw, Phase, Setup, Stage
@@ -46,7 +46,7 @@ class TalkingFaces:
         """A clip, `count` rows of it within one window, the window's features and the rows' times in it.
 
         Returns:
-            Clip number, rows, `[L, 384]` features and `[count]` seconds since the window's first feature.
+            Clip number, rows, `[L, width]` features and `[count]` seconds since the window's first feature.
         """
         clips = self.people[random.integers(len(self.people))]
         clip = int(clips[random.integers(len(clips))])
@@ -69,7 +69,7 @@ def _is_heard(faces: FaceTable, clip: int, speech: SpeechFeatures) -> bool:
 
 
 class LipsStage(Stage):
-    """Trains `lips` and `speech`; carries the frozen `hearing` (Whisper's first layers) into the model."""
+    """Trains `lips` and `speech`; carries the frozen `hearing` into the model."""
 
     name: ClassVar[str] = "stage2-lips"
     requires: ClassVar[tuple[str, ...]] = ("stage1",)
@@ -78,7 +78,7 @@ class LipsStage(Stage):
         sizes, settings = setup.config.networks, setup.config.stages.stage2_lips
         stage1 = setup.config.stages.stage1
         self.faces = FaceTable.load(setup.clips)
-        hearing = load_whisper_trunk()
+        hearing = load_whisper_trunk() if sizes.speech == "whisper" else make_hearing(sizes.speech)
         speech = SpeechFeatures(self.faces.clips, hearing, setup.cache)
         self.talking = TalkingFaces(self.faces, speech)
         self.augment = FaceAugmentation(self.faces, stretch=stage1.stretch, swap_neutral=stage1.swap_neutral)
@@ -90,7 +90,9 @@ class LipsStage(Stage):
         setup.earlier.load("motion", motion)
         self.motion = motion
         self.lips = FactorHead(feature=sizes.motion, hidden=sizes.motion_hidden, code=LIPS)
-        self.speech = SpeechHead(hidden=sizes.speech_hidden, feature=sizes.motion_hidden, code=LIPS)
+        self.speech = make_speech_network(
+            sizes.speech, hidden=sizes.speech_hidden, feature=sizes.motion_hidden, code=LIPS
+        )
         self.modules = {
             "motion": motion,
             "lips": self.lips,
