@@ -26,7 +26,7 @@ def _codes(seed: int) -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
     return {
         name: torch.randn(2, size, generator=generator)
-        for name, size in (("lips", 500), ("expression", 30), ("eyes", 6))
+        for name, size in (("lips", 500), ("expression", 30), ("eyes", 6), ("pose", 6))
     }
 
 

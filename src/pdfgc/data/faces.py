@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pdfgc.data.clips import Clip, ClipSet
 from pdfgc.face.geometry import fit_pose, remove_pose
+from pdfgc.networks.mesh_decoder import pose_terms
 
 _RIDGE = 1.0  # of the regression of shape on blendshapes: keeps scores that never move from mattering
 
@@ -88,3 +89,22 @@ def neutral_shapes(canonical: list[Tensor], blendshapes: list[Tensor]) -> Tensor
     means = torch.stack([part.mean(0) for part in canonical])
     score_means = torch.stack([part.mean(0) for part in blendshapes])
     return means - (score_means @ per_score).view_as(means)
+
+
+def shape_of_pose(faces: FaceTable) -> Tensor:
+    """How a tracked face changes its shape as it turns: a linear fit within each clip.
+
+    Returns:
+        `[478 * 3, 12]` cm for each of the terms of `networks.mesh_decoder.pose_terms`.
+    """
+    terms = pose_terms(faces.pose)
+    gram = _RIDGE * torch.eye(terms.shape[1])
+    moved = torch.zeros(terms.shape[1], faces.canonical[0].numel())
+    for clip in range(len(faces.clips)):
+        rows = faces.frames(clip)
+        cause = terms[rows.start : rows.stop]
+        shape = faces.canonical[rows.start : rows.stop].flatten(1)
+        cause, shape = cause - cause.mean(0), shape - shape.mean(0)
+        gram += cause.T @ cause
+        moved += cause.T @ shape
+    return torch.linalg.solve(gram, moved).T.contiguous()

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from pdfgc.face.geometry import MESH_POINTS
 from pdfgc.face.mesh import LEFT_EYE, RIGHT_EYE
 from pdfgc.face.regions import region_weights
+from pdfgc.networks.motion import POSE
 
 GAZE_DIMS = (2, 3)
 BLINK_DIMS = (0, 1, 4, 5)
@@ -55,6 +56,9 @@ class MeshDecoder(nn.Module):
     is driven moves only its own region (`face.regions`). Displacements are alike for all faces but for the lids,
     which have as far to go as the portrait's eyes are open: with a free description of the face beside the code, a
     hundred people were learnt by heart and a new one's gaze went astray.
+
+    A tracked face also changes its shape a little as it turns (perspective, and the tracker's own habits: forehead
+    and eyes slide by up to half a centimetre with the pitch). `turned` accounts for that, or expression would.
     """
 
     def __init__(self, *, lips: int = 500, expression: int = 30, hidden: int = 256) -> None:
@@ -72,20 +76,28 @@ class MeshDecoder(nn.Module):
                 for name, size in sizes.items()
             }
         )
+        self.turned = nn.Linear(2 * POSE, MESH_POINTS * 3, bias=False)
+        nn.init.zeros_(self.turned.weight)
+
+    @torch.no_grad()
+    def set_turned(self, weight: Tensor) -> None:
+        """Start from a known effect of the pose, `[478 * 3, 12]` (`data.faces.shape_of_pose`)."""
+        self.turned.weight.copy_(weight)
 
     def forward(self, portrait: Tensor, own: Mapping[str, Tensor], driving: Mapping[str, Tensor]) -> Tensor:
         """Driving canonical mesh.
 
         Args:
             portrait: `[B, 478, 3]` canonical mesh of the portrait in cm.
-            own: the portrait's codes: `lips [B, 500]`, `expression [B, 30]`, `eyes [B, 6]`.
+            own: the portrait's codes: `lips [B, 500]`, `expression [B, 30]`, `eyes [B, 6]`, `pose [B, 6]`.
             driving: the driving codes, alike.
 
         Returns:
             `[B, 478, 3]` in cm; equal to `portrait` where `driving` equals `own`.
         """
         before, after = split_eyes(own), split_eyes(driving)
-        mesh = portrait
+        turn = pose_terms(driving["pose"]) - pose_terms(own["pose"])
+        mesh = portrait + self.turned(turn).unflatten(1, (MESH_POINTS, 3))
         for name, displacement in self.factors.items():
             face = lid_gaps(portrait) - _USUAL_OPENING if name in _FACE else None
             mesh = mesh + displacement(after[name], face) - displacement(before[name], face)
@@ -100,6 +112,11 @@ def lid_gaps(canonical: Tensor) -> Tensor:
     """How far the right and the left eye are open: `[B, 478, 3]` to `[B, 2]` cm."""
     gaps = [canonical[:, eye[4], 1] - canonical[:, eye[12], 1] for eye in (RIGHT_EYE, LEFT_EYE)]
     return torch.stack(gaps, 1)
+
+
+def pose_terms(pose: Tensor) -> Tensor:
+    """What the shape of a turned face depends on: `[B, 6]` to `[B, 12]`, the pose and its squares."""
+    return torch.cat([pose, pose.square()], 1)
 
 
 def split_eyes(codes: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pdfgc.data.faces import FaceTable
+from pdfgc.data.faces import FaceTable, shape_of_pose
 from pdfgc.data.speech_features import SpeechFeatures
 from pdfgc.face.mesh import LEFT_EYE, LIPS_OUTER, RIGHT_EYE
 from pdfgc.networks.mesh_decoder import MeshDecoder
@@ -94,6 +94,8 @@ class Stage3(Stage):
             "bank": self.bank,
             "other_bank": self.other_bank,
         }
+        faces = FaceTable.load(setup.clips)
+        self.decoder.set_turned(shape_of_pose(faces))
         if settings.start_from:
             self._start_from(Path(settings.start_from))
         codes = Phase("codes", ("expression", "decoder", "lips", "speech"), learning_rate=2.0)
@@ -103,7 +105,6 @@ class Stage3(Stage):
         )
         self.exports = ("expression", "decoder", "lips", "speech", "generator")
         self.perceptual = None if self.is_off("perceptual") else LPIPS("alex").eval().requires_grad_(False)
-        faces = FaceTable.load(setup.clips)
         speech = SpeechFeatures(faces.clips, hearing, setup.cache)
         self.moments = CodeMoments(faces, speech, setup.config)
         self.points = point_weights()
@@ -176,10 +177,11 @@ class Stage3(Stage):
             "lips": torch.where(by_ear, spoken, seen),
             "expression": expression,
             "eyes": self.eyes(middle),
+            "pose": moment["pose"][:, window // 2],
         }
         decoder, points = self.decoder, self.points.to(expression)
         rebuilt = decoder(moment["portrait"], own, driving)
-        zero = {name: torch.zeros_like(code) for name, code in own.items()}
+        zero = {name: torch.zeros_like(code) for name, code in own.items()} | {"pose": own["pose"]}
         losses = {
             "mesh": weighted_l1(rebuilt, moment["target"], points),
             "opening": (lip_gaps(rebuilt) - lip_gaps(moment["target"])).abs().mean(),
@@ -215,6 +217,7 @@ class Stage3(Stage):
             "lips": self._lips(feature),
             "expression": self.expression(self.motion.frontal(canonical, blendshapes)),
             "eyes": self.eyes(feature),
+            "pose": pose,
         }
 
     def _generator_losses(self, batch: Batch) -> dict[str, Tensor]:
