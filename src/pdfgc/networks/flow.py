@@ -16,11 +16,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pdfgc.face.geometry import MESH_POINTS, POSE_SCALE, canonical_face, euler_to_rotation
+from pdfgc.face.mesh import LEFT_EYE, LEFT_IRIS, RIGHT_EYE, RIGHT_IRIS
 
 RIGID_PLANES_CM = (3.0, -4.0)
 """Depth of the rigid planes in front of the head's origin: the rim of the face mesh, and the ears and hair line."""
 
 _DEPTH_SOFTNESS = 0.1  # crop units: points this much nearer to the camera weigh e times more, a soft z-buffer
+_SHUT, _SHUT_SOFTNESS = 0.14, 0.015  # lid gap over eye width at which an iris half vanishes
 _WIDTH_PER_SPACING = 0.6  # kernel width as a share of the distance to the neighbouring mesh points
 
 
@@ -71,7 +73,7 @@ def mesh_flow(source: Tensor, driving: Tensor, widths: Tensor, grid: int) -> Ten
         [
             (-sharpness / 2).expand(batch, -1)[..., None],
             sharpness[:, None] * points,
-            (nearness - sharpness / 2 * points.square().sum(-1))[..., None],
+            (nearness + _shown(points) - sharpness / 2 * points.square().sum(-1))[..., None],
         ],
         -1,
     )
@@ -80,6 +82,19 @@ def mesh_flow(source: Tensor, driving: Tensor, widths: Tensor, grid: int) -> Ten
         query.expand(batch, 1, -1, -1), key[:, None], value[:, None], scale=1.0
     )
     return offsets[:, 0, :, :2].transpose(1, 2).reshape(batch, 2, grid, grid)
+
+
+def _shown(points: Tensor) -> Tensor:
+    """Logarithm of how much each point can be seen, `[B, 478]`: irises vanish behind closing lids.
+
+    Without it, a closed eye would still be read from the portrait's iris.
+    """
+    shown = torch.zeros_like(points[..., 0])
+    for eye, iris in ((RIGHT_EYE, RIGHT_IRIS), (LEFT_EYE, LEFT_IRIS)):
+        width = (points[:, eye[0]] - points[:, eye[8]]).norm(dim=-1)
+        opening = (points[:, eye[4]] - points[:, eye[12]]).norm(dim=-1) / width.clamp(min=1e-6)
+        shown[:, list(iris)] = F.logsigmoid((opening - _SHUT) / _SHUT_SOFTNESS)[:, None]
+    return shown
 
 
 def rigid_flows(source_pose: Tensor, driving_pose: Tensor, grid: int) -> Tensor:

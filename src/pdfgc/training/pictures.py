@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pdfgc.data.clips import Clip, ClipSet
 from pdfgc.face.geometry import MESH_POINTS, canonical_face
-from pdfgc.face.mesh import LEFT_IRIS, RIGHT_IRIS
+from pdfgc.face.mesh import BLENDSHAPES, LEFT_IRIS, RIGHT_IRIS
 from pdfgc.networks.sketch import draw_sketches
 
 _ZOOM = (0.88, 1.15)
@@ -19,6 +19,10 @@ _SHIFT = 0.04  # of the picture's side
 _GAMMA = (0.8, 1.25)
 _TINT = 0.1
 _CANDIDATES = 4
+_BLINKS, _FAR = 0.35, 0.35
+"""Shares of driving frames chosen for their lids, and for their distance."""
+
+_LIDS = [BLENDSHAPES.index("eyeBlinkLeft"), BLENDSHAPES.index("eyeBlinkRight")]
 
 
 @cache
@@ -53,14 +57,23 @@ def draw_pictures(clips: ClipSet, random: np.random.Generator, drivers: int, siz
 
 
 def _draw_frames(clip: Clip, random: np.random.Generator, drivers: int) -> np.ndarray:
-    """A portrait's frame and those of its drivers; half of the drivers are the farthest of a few, since large turns
-    are rare and hardest."""
+    """A portrait's frame and those of its drivers.
+
+    Large turns and blinks are rare and hardest, so most drivers are chosen from a few: the one that is farthest from
+    the portrait, or the one whose lids differ most from the portrait's.
+    """
     portrait = int(random.integers(len(clip)))
     own = clip.mesh(slice(portrait, portrait + 1))
+    shut = clip.blendshapes()[:, _LIDS].mean(1)
     chosen = [portrait]
     for _ in range(drivers):
-        candidates = random.integers(len(clip), size=1 if random.random() < 0.5 else _CANDIDATES)
-        apart = [np.abs(clip.mesh(slice(int(n), int(n) + 1)) - own).mean() for n in candidates]
+        kind = random.random()
+        if kind < _BLINKS:
+            candidates = random.integers(len(clip), size=4 * _CANDIDATES)
+            apart = np.abs(shut[candidates] - shut[portrait])
+        else:
+            candidates = random.integers(len(clip), size=_CANDIDATES if kind < _BLINKS + _FAR else 1)
+            apart = np.array([np.abs(clip.mesh(slice(int(n), int(n) + 1)) - own).mean() for n in candidates])
         chosen.append(int(candidates[int(np.argmax(apart))]))
     return np.array(chosen)
 
