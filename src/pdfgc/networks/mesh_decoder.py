@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from pdfgc.face.geometry import MESH_POINTS
+from pdfgc.face.geometry import MESH_POINTS, canonical_face
 from pdfgc.face.mesh import LEFT_EYE, RIGHT_EYE
 from pdfgc.face.regions import region_weights
 from pdfgc.networks.motion import POSE
@@ -58,8 +58,11 @@ class MeshDecoder(nn.Module):
     hundred people were learnt by heart and a new one's gaze went astray.
 
     A tracked face also changes its shape a little as it turns (perspective, and the tracker's own habits: forehead
-    and eyes slide by up to half a centimetre with the pitch). `turned` accounts for that, or expression would.
+    and eyes slide by up to half a centimetre with the pitch). `turned` accounts for that, or expression would. It is an
+    affine map of the whole face: a free one opened the mouth with the pitch, since a falling jaw tips the tracked head.
     """
+
+    positions: Tensor
 
     def __init__(self, *, lips: int = 500, expression: int = 30, hidden: int = 256) -> None:
         super().__init__()
@@ -76,13 +79,16 @@ class MeshDecoder(nn.Module):
                 for name, size in sizes.items()
             }
         )
-        self.turned = nn.Linear(2 * POSE, MESH_POINTS * 3, bias=False)
+        self.register_buffer("positions", affine_positions(), persistent=False)
+        self.turned = nn.Linear(2 * POSE, 4 * 3, bias=False)
         nn.init.zeros_(self.turned.weight)
 
     @torch.no_grad()
     def set_turned(self, weight: Tensor) -> None:
-        """Start from a known effect of the pose, `[478 * 3, 12]` (`data.faces.shape_of_pose`)."""
-        self.turned.weight.copy_(weight)
+        """Start from a known effect of the pose, `[478 * 3, 12]` (`data.faces.shape_of_pose`), as far as it is one
+        affine map of the whole face."""
+        points = weight.unflatten(0, (MESH_POINTS, 3)).flatten(1)
+        self.turned.weight.copy_(torch.linalg.lstsq(self.positions, points).solution.reshape(4 * 3, -1))
 
     def forward(self, portrait: Tensor, own: Mapping[str, Tensor], driving: Mapping[str, Tensor]) -> Tensor:
         """Driving canonical mesh.
@@ -97,7 +103,7 @@ class MeshDecoder(nn.Module):
         """
         before, after = split_eyes(own), split_eyes(driving)
         turn = pose_terms(driving["pose"]) - pose_terms(own["pose"])
-        mesh = portrait + self.turned(turn).unflatten(1, (MESH_POINTS, 3))
+        mesh = portrait + self.positions @ self.turned(turn).unflatten(1, (4, 3))
         for name, displacement in self.factors.items():
             face = lid_gaps(portrait) - _USUAL_OPENING if name in _FACE else None
             mesh = mesh + displacement(after[name], face) - displacement(before[name], face)
@@ -112,6 +118,13 @@ def lid_gaps(canonical: Tensor) -> Tensor:
     """How far the right and the left eye are open: `[B, 478, 3]` to `[B, 2]` cm."""
     gaps = [canonical[:, eye[4], 1] - canonical[:, eye[12], 1] for eye in (RIGHT_EYE, LEFT_EYE)]
     return torch.stack(gaps, 1)
+
+
+def affine_positions() -> Tensor:
+    """`[478, 4]` place of each mesh point on the canonical face in units of 10 cm, and 1."""
+    vertices = canonical_face()["vertices"]
+    irises = [vertices[list(eye)].mean(0).expand(5, -1) for eye in (RIGHT_EYE, LEFT_EYE)]
+    return torch.cat([torch.cat([vertices, *irises]) / 10, torch.ones(MESH_POINTS, 1)], 1)
 
 
 def pose_terms(pose: Tensor) -> Tensor:

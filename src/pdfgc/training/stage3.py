@@ -40,7 +40,7 @@ EXPRESSION = 30
 _FEATURE_WEIGHT = 4.0
 """How much more an error of eyes and mouth counts than one elsewhere in a frame."""
 
-_CODE_LOSSES = ("mesh", "opening", "canonical", "correlation", "entanglement")
+_CODE_LOSSES = ("mesh", "opening", "closed", "canonical", "correlation", "entanglement")
 _PAINT_LOSSES = ("l1", "perceptual", "flow")
 
 _CLOSE_UPS, _ANYWHERE = 0.55, 0.25
@@ -163,7 +163,7 @@ class Stage3(Stage):
 
     def _code_losses(self, moment: dict[str, Tensor]) -> dict[str, Tensor]:
         """`mesh` and `opening` (of the lips): the driving mesh rebuilt from codes; `canonical`: zero codes give the
-        neutral face; `correlation`: of expression with speech (eq. 6)."""
+        neutral face, and zero lips a shut mouth (`closed`); `correlation`: of expression with speech (eq. 6)."""
         window = moment["canonical"].shape[1]
         own = self._codes(moment["own"], moment["own_blendshapes"], moment["own_pose"])
         frontal = self.motion.frontal(moment["canonical"].flatten(0, 1), moment["blendshapes"].flatten(0, 1))
@@ -182,7 +182,9 @@ class Stage3(Stage):
         decoder, points = self.decoder, self.points.to(expression)
         rebuilt = decoder(moment["portrait"], own, driving)
         zero = {name: torch.zeros_like(code) for name, code in own.items()} | {"pose": own["pose"]}
+        silent = decoder(moment["portrait"], own, own | {"lips": zero["lips"]})
         losses = {
+            "closed": lip_gaps(silent).abs().mean(),
             "mesh": weighted_l1(rebuilt, moment["target"], points),
             "opening": (lip_gaps(rebuilt) - lip_gaps(moment["target"])).abs().mean(),
             "canonical": weighted_l1(decoder(moment["portrait"], own, zero), moment["neutral"], points),
