@@ -26,7 +26,8 @@ def halved(result: Result) -> Result:
         name: tensor.half() if tensor.is_floating_point() else tensor
         for name, tensor in result.tensors.items()
     }
-    return Result(tensors, {**result.about, "licence": LICENCE, "trained_on": SOURCES})
+    about = {**result.about, "preset": "small", "licence": LICENCE, "trained_on": SOURCES}
+    return Result(tensors, {**about, "config": {**about["config"], "preset": "small"}})
 
 
 def main() -> None:

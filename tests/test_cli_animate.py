@@ -184,3 +184,10 @@ def test_ctrl_c_while_rendering_leaves_nothing(model: Path, sway: Path, tmp_path
     assert said.splitlines()[-1] == "pdfgc: interrupted"
     assert "Traceback" not in said
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_track_beside_the_output_is_no_input(model: Path, sway: Path, tmp_path: Path) -> None:
+    own = tmp_path / "out.motion.safetensors"
+    own.write_bytes(sway.read_bytes())
+    assert run("animate", PORTRAIT, "--track", own, "--model", model, "-o", tmp_path / "out.mp4") == 2
+    assert own.read_bytes() == sway.read_bytes()

@@ -293,7 +293,9 @@ def _sample(
     for key, part in tracks.items():
         endless = part.moves and not part.sets_length
         sampled = part.track.resample(
-            fps, frames=frames, loop="pingpong" if endless and loop == "hold" else loop
+            fps,
+            frames=frames,
+            loop="wrap" if endless else loop,  # idling ends where it begins
         )
         found &= sampled.found
         for slot in (slot for slot, other in parts.items() if id(other.track) == key):

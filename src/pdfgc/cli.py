@@ -123,8 +123,11 @@ def animate(
     """
     from pdfgc.avatar import Avatar
     from pdfgc.media.writer import SUFFIXES
+    from pdfgc.motion import SUFFIX
 
-    _check_output(output, SUFFIXES, [portrait, audio, lips, pose, eyes, gaze, blink, expression, track])
+    inputs = [portrait, audio, lips, pose, eyes, gaze, blink, expression, track]
+    _check_output(output, SUFFIXES, inputs)
+    _check_not_input(output.with_suffix(SUFFIX), inputs)
     performance = Avatar(_load(model), portrait, face=face).animate(
         audio=audio,
         lips=lips,
@@ -303,6 +306,10 @@ def _check_output(output: Path, suffixes: Sequence[str], inputs: Sequence[Path |
     if output.suffix.lower() not in suffixes:
         raise InputError(f"the output must be named {' or '.join(suffixes)}, but it is {output.name}")
     check_output(output)
+    _check_not_input(output, inputs)
+
+
+def _check_not_input(output: Path, inputs: Sequence[Path | str | None]) -> None:
     for path in inputs:
         if path is not None and output.exists() and Path(path).exists() and output.samefile(path):
             raise InputError(f"the output {output} is also an input; name another one")

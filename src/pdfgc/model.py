@@ -100,7 +100,7 @@ class Model:
                 module.load_state_dict(state)
             except RuntimeError as error:
                 raise InputError(
-                    f"expected a complete model, but its part {name} does not fit ({error})"
+                    f"expected a complete model of this version of pdfgc, but its part {name} does not fit"
                 ) from error
             module.eval().requires_grad_(False)
         self.fingerprint = _fingerprint(self._modules)
@@ -221,6 +221,8 @@ class Model:
         wanted = {name: torch.from_numpy(np.ascontiguousarray(codes[name], np.float32)) for name in FACTORS}
         count = len(wanted["pose"])
         own = {name: torch.from_numpy(code)[None].expand(count, -1) for name, code in portrait.codes.items()}
+        rest = torch.tensor(REST_POSE)  # the decoder knows poses as the tracker gives them
+        wanted["pose"], own["pose"] = wanted["pose"] + rest, own["pose"] + rest
         canonical = self.decoder(portrait.canonical.expand(count, -1, -1), own, wanted)
         # the difference to the portrait's own code, so that a held pose is exactly the portrait's
         return apply_pose(canonical, portrait.pose + wanted["pose"] - own["pose"])

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from pdfgc.data.faces import FaceTable, shape_of_pose
 from pdfgc.data.speech_features import SpeechFeatures
+from pdfgc.errors import InputError
 from pdfgc.face.mesh import LEFT_EYE, LIPS_OUTER, RIGHT_EYE
 from pdfgc.networks.mesh_decoder import MeshDecoder
 from pdfgc.networks.mesh_warp import MeshWarpGenerator, Window, resize, warp
@@ -94,6 +95,7 @@ class Stage3(Stage):
             "bank": self.bank,
             "other_bank": self.other_bank,
         }
+        self.exports = ("expression", "decoder", "lips", "speech", "generator")
         faces = FaceTable.load(setup.clips)
         self.decoder.set_turned(shape_of_pose(faces))
         if settings.start_from:
@@ -103,7 +105,6 @@ class Stage3(Stage):
         self.phases = ((codes,) if self._is_on(_CODE_LOSSES) else ()) + (
             (paint,) if self._is_on(_PAINT_LOSSES) else ()
         )
-        self.exports = ("expression", "decoder", "lips", "speech", "generator")
         self.perceptual = None if self.is_off("perceptual") else LPIPS("alex").eval().requires_grad_(False)
         speech = SpeechFeatures(faces.clips, hearing, setup.cache)
         self.moments = CodeMoments(faces, speech, setup.config)
@@ -111,10 +112,13 @@ class Stage3(Stage):
 
     def _start_from(self, path: Path) -> None:
         result = read_result(path)
-        for name, module in self.modules.items():
+        for name in self.exports:  # the frozen parts are this run's own
             state = result.module(name)
-            if state:
-                module.load_state_dict(state)
+            try:
+                if state:
+                    self.modules[name].load_state_dict(state)
+            except RuntimeError as error:
+                raise InputError(f"the part {name} of {path} does not fit the configuration") from error
 
     def batch(self, draw: Draw) -> Batch:
         """Moments for the codes, and portraits with driving frames for the generator."""
