@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 from pdfgc import progress
 from pdfgc.arguments import Group, Option, Verb, complain, parse
-from pdfgc.errors import InputError
+from pdfgc.errors import InputError, NonFiniteError
 from pdfgc.evaluation import commands as evaluation
 from pdfgc.files import check_output
 
@@ -355,6 +355,9 @@ def main(words: list[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except NonFiniteError as error:
+        complain(PROGRAM, str(error))
+        return 1
     except (OSError, ImportError) as error:
         if isinstance(error, ImportError) and not _MISSING_LIBRARY.search(str(error)):
             raise

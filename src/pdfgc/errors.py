@@ -1,4 +1,4 @@
-"""The one error that users are meant to read."""
+"""The errors that users are meant to read."""
 
 from __future__ import annotations
 
@@ -8,4 +8,11 @@ class InputError(ValueError):
 
     The message is one clear sentence that says what was expected and what came. The command line prints it
     without a traceback and exits with status 2; from Python it is an ordinary `ValueError`.
+    """
+
+
+class NonFiniteError(RuntimeError):
+    """A loss or a gradient became infinite or not a number; the message says where the batch was saved.
+
+    The command line prints it without a traceback and exits with status 1.
     """

@@ -12,10 +12,10 @@ import torch
 
 from pdfgc.config import Config, load_config
 from pdfgc.data.clips import ClipSet
-from pdfgc.errors import InputError
+from pdfgc.errors import InputError, NonFiniteError
 from pdfgc.training.checkpoint import list_checkpoints, read_checkpoint
 from pdfgc.training.logs import read_log
-from pdfgc.training.loop import Loop, NonFiniteError, learning_rate
+from pdfgc.training.loop import Loop, learning_rate
 from pdfgc.training.stage import Batch
 from synthetic import write_clip_set
 from toy_stage import Bank, ToyStage

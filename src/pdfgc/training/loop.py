@@ -24,7 +24,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from pdfgc.config import Config, Training, config_to_dict
-from pdfgc.errors import InputError
+from pdfgc.errors import InputError, NonFiniteError
 from pdfgc.files import atomic_path
 from pdfgc.progress import track
 from pdfgc.training.averages import Averages
@@ -41,10 +41,6 @@ from pdfgc.training.stage import Batch, Draw, Phase, Stage
 from pdfgc.training.stopping import StopRequest
 
 log = logging.getLogger(__name__)
-
-
-class NonFiniteError(RuntimeError):
-    """A loss or a gradient became infinite or not a number; the message says where the batch was saved."""
 
 
 @dataclass(frozen=True)
