@@ -94,11 +94,6 @@ class FactorHead(nn.Module):
         """`[B, feature]` to the factor's code `[B, code]`."""
         return self.code(torch.relu(self.layers(feature)))
 
-    @torch.no_grad()
-    def centre(self, neutral: Tensor) -> None:
-        """Shift codes so that the mean code of neutral frames `[N, feature]` is zero: the canonical factor."""
-        self.code.bias.sub_(self(neutral).mean(0))
-
 
 class PoseHead(FactorHead):
     """Head pose in radians and crop units (`geometry.fit_pose`), regressed (eq. 5)."""
