@@ -72,6 +72,12 @@ class FaceTable:
         return list(groups.values())
 
 
+def draw_clip(people: list[list[int]], random: np.random.Generator) -> int:
+    """A clip's number: first a person, all alike, then one of that person's clips (`FaceTable.by_identity`)."""
+    clips = people[random.integers(len(people))]
+    return int(clips[random.integers(len(clips))])
+
+
 def neutral_shapes(canonical: list[Tensor], blendshapes: list[Tensor]) -> Tensor:
     """Each clip's shape at blendshapes zero, by one linear model of how blendshapes move a face.
 

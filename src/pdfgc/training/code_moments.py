@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pdfgc.config import Config
-from pdfgc.data.faces import FaceTable
+from pdfgc.data.faces import FaceTable, draw_clip
 from pdfgc.data.speech_features import SpeechFeatures
 from pdfgc.face.mesh import LIPS_INNER
 from pdfgc.training.stage1 import FaceAugmentation
@@ -51,8 +51,7 @@ class CodeMoments:
         faces = self.faces
         talks = random.random() < _TALKING
         people = self.talking.people if talks else self.people
-        clips = people[random.integers(len(people))]
-        clip = int(clips[random.integers(len(clips))])
+        clip = draw_clip(people, random)
         rows = faces.frames(clip)
         own, driving = (rows[int(i)] for i in random.integers(len(rows), size=2))
         half = self.window // 2

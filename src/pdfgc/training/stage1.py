@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pdfgc.config import MotionStage
-from pdfgc.data.faces import FaceTable
+from pdfgc.data.faces import FaceTable, draw_clip
 from pdfgc.face.mesh import mouth_opening
 from pdfgc.face.regions import region_weights
 from pdfgc.networks.mesh_decoder import Displacement
@@ -87,8 +87,7 @@ class Stage1(Stage):
         """Pairs of frames of one clip, the driving one augmented."""
         items = []
         for random in draw.items():
-            clips = self.people[random.integers(len(self.people))]
-            clip = int(clips[random.integers(len(clips))])
+            clip = draw_clip(self.people, random)
             rows = self.faces.frames(clip)
             portrait, driving = (rows[int(i)] for i in random.integers(len(rows), size=2))
             shown = self.augment(self.faces.canonical[[portrait, driving]], clip, random)

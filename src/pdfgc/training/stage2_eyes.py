@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pdfgc.data.faces import FaceTable
+from pdfgc.data.faces import FaceTable, draw_clip
 from pdfgc.face.mesh import BLENDSHAPES
 from pdfgc.face.regions import region_weights
 from pdfgc.networks.motion import FactorHead, MeshMotionEncoder
@@ -89,8 +89,7 @@ class EyesStage(Stage):
         """Pairs of frames of one clip under one augmentation each."""
         canonical, rows_taken = [], []
         for random in draw.items():
-            clips = self.people[random.integers(len(self.people))]
-            clip = int(clips[random.integers(len(clips))])
+            clip = draw_clip(self.people, random)
             rows = self.faces.frames(clip)
             pair = [rows[int(i)] for i in random.integers(len(rows), size=2)]
             canonical.append(self.augment(self.faces.canonical[pair], clip, random))

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pdfgc.data.faces import FaceTable
+from pdfgc.data.faces import FaceTable, draw_clip
 from pdfgc.data.speech_features import SpeechFeatures
 from pdfgc.errors import InputError
 from pdfgc.networks.motion import FactorHead, MeshMotionEncoder
@@ -48,8 +48,7 @@ class TalkingFaces:
         Returns:
             Clip number, rows, `[L, width]` features and `[count]` seconds since the window's first feature.
         """
-        clips = self.people[random.integers(len(self.people))]
-        clip = int(clips[random.integers(len(clips))])
+        clip = draw_clip(self.people, random)
         rows = self.faces.frames(clip)
         times = self.faces.times[rows.start : rows.stop].numpy()
         span = WINDOW_SECONDS - 2 * _MARGIN

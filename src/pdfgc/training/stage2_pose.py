@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pdfgc.data.faces import FaceTable
+from pdfgc.data.faces import FaceTable, draw_clip
 from pdfgc.networks.motion import MeshMotionEncoder, PoseHead
 from pdfgc.training.stage import Batch, Draw, Phase, Setup, Stage
 from pdfgc.training.stage1 import FaceAugmentation
@@ -43,8 +43,7 @@ class PoseStage(Stage):
         """Frames of anyone, each with a random turn added, so that the rare large poses are learnt too."""
         canonical, blendshapes, poses = [], [], []
         for random in draw.items():
-            clips = self.people[random.integers(len(self.people))]
-            clip = int(clips[random.integers(len(clips))])
+            clip = draw_clip(self.people, random)
             rows = self.faces.frames(clip)
             row = rows[int(random.integers(len(rows)))]
             canonical.append(self.augment(self.faces.canonical[row : row + 1], clip, random)[0])
