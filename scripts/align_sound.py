@@ -45,7 +45,7 @@ def find_offset(model: Model, clip: Clip) -> tuple[float, float, float]:
     portrait = model.portrait(image, meshes[0], scores[0])
     spoken = np.concatenate(list(model.encode_speech([clip.audio()], RATE)))
     held = {name: np.repeat(code[:1], len(spoken), 0) for name, code in codes.items()}
-    heard = mouth_opening(model.driving_mesh(portrait, {**held, "lips": spoken}).numpy())
+    heard = mouth_opening(model.driving_mesh(portrait, {**held, "lips": spoken}).cpu().numpy())
     seen = mouth_opening(meshes)
     fits = []
     for step in range(-FARTHEST, FARTHEST + 1):

@@ -26,7 +26,7 @@ def _driven(avatar: Avatar, **changes: np.ndarray) -> np.ndarray:
     model = avatar.model
     assert isinstance(model, Model)
     codes = {name: code[None] for name, code in (dict(avatar.codes) | changes).items()}
-    return model.driving_mesh(avatar._portrait, codes)[0].numpy()  # type: ignore[arg-type]
+    return model.driving_mesh(avatar._portrait, codes)[0].cpu().numpy()  # type: ignore[arg-type]
 
 
 def test_it_is_small(model: Model) -> None:

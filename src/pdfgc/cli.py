@@ -57,6 +57,7 @@ MissingFaces = Annotated[
     Literal["hold", "skip", "fail"],
     _reading("frames that show no face: hold the last one, pass smoothly over them, or fail"),
 ]
+Device = Annotated[str, Option("auto (a GPU where there is one), cpu, cuda, cuda:1", "DEVICE")]
 FolderRate = Annotated[str, _reading("frames a second of folders of numbered frames", "FPS")]
 
 
@@ -103,6 +104,7 @@ def animate(
     quality: Annotated[int, _picture("0 to 51; smaller looks better, larger saves space", "CRF")] = 18,
     face: Annotated[int, Option("which face of the photo, 0 for the largest", "N")] = 0,
     model: ModelName = "small",
+    device: Device = "auto",
     dry_run: Annotated[bool, Option("say what would be made, and stop")] = False,
 ) -> None:
     """Makes a portrait talk.
@@ -128,7 +130,7 @@ def animate(
     inputs = [portrait, audio, lips, pose, eyes, gaze, blink, expression, track]
     _check_output(output, SUFFIXES, inputs)
     _check_not_input(output.with_suffix(SUFFIX), inputs)
-    performance = Avatar(_load(model), portrait, face=face).animate(
+    performance = Avatar(_load(model, device), portrait, face=face).animate(
         audio=audio,
         lips=lips,
         expression=expression,
@@ -227,7 +229,7 @@ def train(
         tuple[str, ...], Option("changes to the configuration, such as training.steps=500", "KEY=VALUE")
     ] = (),
     max_minutes: Annotated[float | None, Option("stop after so long, with a checkpoint", "M")] = None,
-    device: Annotated[str, Option("auto (a GPU where there is one), cpu, cuda, cuda:1", "DEVICE")] = "auto",
+    device: Device = "auto",
     dry_run: Annotated[bool, Option("show clips, steps, losses and sizes, and stop")] = False,
 ) -> None:
     """Trains a model of your own, stage by stage.
@@ -295,10 +297,10 @@ def weights_fetch(
         say(f"{name}: {locate(name)}")
 
 
-def _load(name: str) -> Model:
+def _load(name: str, device: str = "auto") -> Model:
     from pdfgc.model import load
 
-    return load(name)
+    return load(name, device=device)
 
 
 def _check_output(output: Path, suffixes: Sequence[str], inputs: Sequence[Path | str | None]) -> None:

@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from pdfgc.config import config_from_dict
+from pdfgc.devices import choose_device, fast_autocast
 from pdfgc.errors import InputError
 from pdfgc.face.geometry import apply_pose, fit_pose, remove_pose
 from pdfgc.motion import FACTORS
@@ -58,18 +58,20 @@ class Model:
     Attributes:
         preset: name of the configuration.
         size: side of head crops and rendered frames in pixels.
+        device: where it computes; what goes in and comes out are numpy arrays all the same.
         fingerprint: differs for any two models whose codes mean different things; tracks carry it.
     """
 
     needs_crops = False
     """Codes come from the mesh; the pictures themselves are not needed."""
 
-    def __init__(self, result: Result) -> None:
+    def __init__(self, result: Result, device: torch.device | str = "cpu") -> None:
         config = config_from_dict(result.about["config"])
         sizes = config.networks
         self.preset = config.preset
         self.size = config.size
         self.about = result.about
+        self.device = torch.device(device)
         wide: dict[str, Any] = {"feature": sizes.motion, "hidden": sizes.motion_hidden}
         self.motion = MeshMotionEncoder(**wide)
         self.heads = {
@@ -104,6 +106,8 @@ class Model:
                 ) from error
             module.eval().requires_grad_(False)
         self.fingerprint = _fingerprint(self._modules)
+        for module in self._modules.values():
+            module.to(self.device)
 
     @property
     def parameters(self) -> int:
@@ -131,13 +135,12 @@ class Model:
             `{"lips": [T, 500], "expression": [T, 30], "eyes": [T, 6], "pose": [T, 6]}` float32. Poses are radians
             (pitch, yaw, roll), crop units and log scale, relative to `REST_POSE`.
         """
-        mesh = torch.from_numpy(np.ascontiguousarray(meshes, np.float32))
-        scores = torch.from_numpy(np.ascontiguousarray(blendshapes, np.float32))
+        mesh, scores = self._tensor(meshes), self._tensor(blendshapes)
         pose = fit_pose(mesh)
         canonical = remove_pose(mesh, pose)
         feature = self.motion(canonical, scores, pose)
         features = dict.fromkeys(FACTORS, feature) | {"expression": self.motion.frontal(canonical, scores)}
-        codes = {factor: self.heads[factor](features[factor]).numpy() for factor in FACTORS}
+        codes = {factor: self.heads[factor](features[factor]).cpu().numpy() for factor in FACTORS}
         codes["pose"] = codes["pose"] - np.array(REST_POSE, np.float32)
         return codes
 
@@ -154,13 +157,13 @@ class Model:
         """
         blocks = (torch.from_numpy(np.asarray(block, np.float32)) for block in wave)
         row, rate = 0, self.hearing.rate
-        for samples, features, first, _, end in hear(blocks, self.hearing):
+        for samples, features, first, _, end in hear(blocks, self.hearing, self.device):
             rows = np.arange(row, max(row, -(-end * fps.numerator // (rate * fps.denominator))))
             if len(rows) == 0:
                 continue
             row = int(rows[-1]) + 1
             since = torch.tensor([float(Fraction(int(r)) / fps - Fraction(first, rate)) for r in rows])
-            codes = self.speech(features[None], since[None])[0]
+            codes = self.speech(features[None], since[None].to(self.device))[0].cpu()
             yield (codes * speech_share(samples, since, SAMPLE_RATE)[:, None]).numpy()
 
     @torch.inference_mode()
@@ -177,8 +180,8 @@ class Model:
         """
         if image.shape != (self.size, self.size, 3):
             raise ValueError(f"expected a head crop of {self.size} x {self.size} pixels, got {image.shape}")
-        pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float() / 127.5 - 1
-        points = torch.from_numpy(np.ascontiguousarray(mesh, np.float32))[None]
+        pixels = self._tensor(image).permute(2, 0, 1)[None] / 127.5 - 1
+        points = self._tensor(mesh)[None]
         pose = fit_pose(points)
         return Portrait(
             features=self.generator.encode(pixels.contiguous(memory_format=torch.channels_last)),
@@ -205,7 +208,7 @@ class Model:
         """
         driving = self.driving_mesh(portrait, codes)
         count = len(driving)
-        with torch.autocast("cpu", torch.bfloat16, enabled=_has_bfloat16()):
+        with fast_autocast(self.device):
             frames, _, _ = self.generator(
                 portrait.features.expand(count),
                 self._flows(portrait, driving),
@@ -214,33 +217,39 @@ class Model:
                 Window(0, 0, self.size),
             )
         pixels = ((frames.float() + 1) * 127.5).round().clamp(0, 255).byte()
-        return pixels.permute(0, 2, 3, 1).contiguous().numpy()
+        return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
     def driving_mesh(self, portrait: Portrait, codes: Mapping[str, np.ndarray]) -> Tensor:
-        """The face that codes `{factor: [T, D]}` ask of a portrait: `[T, 478, 3]` crop units."""
-        wanted = {name: torch.from_numpy(np.ascontiguousarray(codes[name], np.float32)) for name in FACTORS}
+        """The face that codes `{factor: [T, D]}` ask of a portrait: `[T, 478, 3]` crop units, on `device`."""
+        wanted = {name: self._tensor(codes[name]) for name in FACTORS}
         count = len(wanted["pose"])
-        own = {name: torch.from_numpy(code)[None].expand(count, -1) for name, code in portrait.codes.items()}
-        rest = torch.tensor(REST_POSE)  # the decoder knows poses as the tracker gives them
+        own = {name: self._tensor(code)[None].expand(count, -1) for name, code in portrait.codes.items()}
+        # the decoder knows poses as the tracker gives them
+        rest = torch.tensor(REST_POSE, device=self.device)
         wanted["pose"], own["pose"] = wanted["pose"] + rest, own["pose"] + rest
         canonical = self.decoder(portrait.canonical.expand(count, -1, -1), own, wanted)
         # the difference to the portrait's own code, so that a held pose is exactly the portrait's
         return apply_pose(canonical, portrait.pose + wanted["pose"] - own["pose"])
 
     def _flows(self, portrait: Portrait, driving: Tensor) -> Tensor:
-        with torch.autocast("cpu", enabled=False):
+        with torch.autocast(self.device.type, enabled=False):
             return self.generator.flows(portrait.mesh.expand_as(driving), driving)
 
+    def _tensor(self, values: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values)).to(self.device).float()
 
-def load(name: str | Path = "small") -> Model:
+
+def load(name: str | Path = "small", *, device: str = "auto") -> Model:
     """Load a model.
 
     Args:
         name: `small` (the weights in the package), a folder of a training run, or a `.safetensors` file.
+        device: where it computes: `auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:1`.
 
     Raises:
-        InputError: when there is no such model, or the file is not one.
+        InputError: when there is no such model or device, or the file is not one.
     """
+    where = choose_device(device)
     path = Path(name)
     if path.is_dir():
         path = path / "model.safetensors"
@@ -251,14 +260,8 @@ def load(name: str | Path = "small") -> Model:
                 f"expected a model's name, run folder or .safetensors file, but there is no model {str(name)!r}"
             )
         with resources.as_file(embedded) as file:
-            return Model(read_result(file))
-    return Model(read_result(path))
-
-
-@cache
-def _has_bfloat16() -> bool:
-    """Whether this processor computes in bfloat16 itself; elsewhere it is slower than float32."""
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+            return Model(read_result(file), where)
+    return Model(read_result(path), where)
 
 
 def _fingerprint(modules: Mapping[str, nn.Module]) -> str:
@@ -272,4 +275,5 @@ def _fingerprint(modules: Mapping[str, nn.Module]) -> str:
 
 
 def _sketches(meshes: Tensor, size: int) -> Tensor:
-    return torch.from_numpy(draw_sketches(meshes.numpy(), size)).float() / 255
+    """Drawn on the CPU, copied as bytes to where the meshes are: `[T, channels, size, size]`, 0..1."""
+    return torch.from_numpy(draw_sketches(meshes.cpu().numpy(), size)).to(meshes.device).float() / 255

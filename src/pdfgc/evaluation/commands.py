@@ -122,7 +122,7 @@ def weights_digest(model: Model) -> str:
     """
     digest = hashlib.sha256(f"{model.preset} {model.size} {model.fingerprint}".encode())
     for name, tensor in sorted(model.generator.state_dict().items()):
-        digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
+        digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:16]
 
 

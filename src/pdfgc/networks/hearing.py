@@ -68,17 +68,24 @@ class SpeechNetwork(nn.Module, ABC):
 
 
 @torch.no_grad()
-def hear(blocks: Iterable[Tensor], hearing: Hearing) -> Iterator[tuple[Tensor, Tensor, int, int, int]]:
+def hear(
+    blocks: Iterable[Tensor], hearing: Hearing, device: torch.device | str = "cpu"
+) -> Iterator[tuple[Tensor, Tensor, int, int, int]]:
     """Features of a stream of samples, chunk by chunk.
 
     The level is set chunk by chunk too: within 18 seconds that is the level of the whole sound.
+
+    Args:
+        blocks: `[n]` samples at 16 kHz, one after the other, on the CPU.
+        hearing: what hears them.
+        device: where the hearing is, and so the features.
 
     Yields:
         `[n]` the chunk's samples and `[L, width]` their features, context included, then three feature numbers
         as `speech_chunks`.
     """
     for samples, first, begin, end in speech_chunks(blocks, SAMPLE_RATE // hearing.rate):
-        yield samples, hearing(hearing.set_level(samples)[None])[0], first, begin, end
+        yield samples, hearing(hearing.set_level(samples)[None].to(device))[0], first, begin, end
 
 
 def speech_chunks(blocks: Iterable[Tensor], unit: int) -> Iterator[tuple[Tensor, int, int, int]]:

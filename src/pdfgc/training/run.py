@@ -25,6 +25,7 @@ import torch
 
 from pdfgc.config import Config, config_to_dict, config_to_yaml, load_config
 from pdfgc.data.clips import ClipSet
+from pdfgc.devices import choose_device
 from pdfgc.errors import InputError
 from pdfgc.files import atomic_path
 from pdfgc.training.loop import Loop, Outcome
@@ -122,23 +123,6 @@ def load_clips(data: Path, config: Config) -> tuple[ClipSet, ClipSet]:
     if not len(training):
         raise InputError(f"expected clips to train on in {data}, but none is left")
     return training, held_out
-
-
-def choose_device(name: str) -> torch.device:
-    """The torch device of that name; `auto` is a GPU where there is one.
-
-    Raises:
-        InputError: when there is no such device here.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise InputError(f"expected a device such as cpu or cuda, but got {name!r}") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise InputError(f"the device {name} was asked for, but torch finds no GPU here")
-    return device
 
 
 def _stage_names(stage: str) -> list[str]:
