@@ -122,6 +122,10 @@ class ExpressionStage(StageConfig):
     """Side in pixels of the part of a frame that is painted in training; the flow always spans the whole frame."""
     close_up: int = 96
     """The same for close-ups of mouths and eyes, which the perceptual loss sees enlarged."""
+    perceptual: Literal["alex", "vgg"] = "alex"
+    """Network of the perceptual loss; VGG16 gives finer texture and costs thirty times as much."""
+    adversarial_from: int = 0
+    """The first step at which the generator listens to the discriminator, which learns from the start."""
     start_from: str = ""
     """A trained model (`.safetensors`) whose modules this stage starts from, where it has them."""
 
@@ -165,6 +169,10 @@ class Networks:
     """Channels of the mesh-warp generator at its finest scale; the coarser ones have 2 and 4 times as many."""
     flow_channels: int = 32
     """Channels of its flow network at the finest scale."""
+    warp_context: int = 0
+    """Residual blocks of its level at 1/16 (`mesh_warp.Context`); 0 leaves the level out."""
+    judge_channels: int = 48
+    """Channels of the discriminator's first layer; training only."""
 
 
 @dataclass(frozen=True)

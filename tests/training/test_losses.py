@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from pdfgc.training.losses import info_nce, squared_correlation, weighted_l1
+from pdfgc.training.losses import (
+    feature_matching,
+    hinge_real_or_fake,
+    hinge_taken_for_real,
+    info_nce,
+    squared_correlation,
+    weighted_l1,
+)
 from pdfgc.training.memory_bank import MemoryBank
 
 
@@ -55,3 +62,17 @@ def test_bank_survives_a_checkpoint() -> None:
     copy.load_state_dict(bank.state_dict())
     new = torch.randn(1, 2)
     assert torch.equal(bank.extend(code=new)["code"], copy.extend(code=new)["code"])
+
+
+def test_hinge_losses_by_hand() -> None:
+    real, fake = torch.tensor([2.0, 0.0]), torch.tensor([-3.0, 1.0])
+    assert hinge_real_or_fake(real, fake).item() == pytest.approx((0 + 1) / 2 + (0 + 2) / 2)
+    assert hinge_taken_for_real(fake).item() == pytest.approx(1.0)
+
+
+def test_feature_matching_by_hand_and_without_gradient_to_the_real_maps() -> None:
+    real, fake = torch.zeros(2, 2, requires_grad=True), torch.full((2, 2), 3.0, requires_grad=True)
+    loss = feature_matching([real, real[:1]], [fake, fake[:1] - 2])
+    assert loss.item() == pytest.approx((3 + 1) / 2)
+    loss.backward()
+    assert real.grad is None and fake.grad is not None

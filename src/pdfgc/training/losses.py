@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -43,3 +45,26 @@ def _standardised(rows: Tensor) -> Tensor:
 def weighted_l1(result: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """Mean absolute difference, each entry times `weight`, which broadcasts."""
     return ((result - target).abs() * weight).mean()
+
+
+def hinge_real_or_fake(real: Tensor, fake: Tensor) -> Tensor:
+    """The discriminator's hinge loss (spec 3, adversarial).
+
+    Args:
+        real, fake: logits of any shape, greater for real.
+
+    Returns:
+        A scalar; 2 for a discriminator that answers 0 to everything, 0 once it is right by a margin of 1.
+    """
+    return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+
+
+def hinge_taken_for_real(fake: Tensor) -> Tensor:
+    """The generator's side of the hinge loss: the mean logit of what it made, negated."""
+    return -fake.mean()
+
+
+def feature_matching(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Tensor:
+    """Mean absolute difference of a discriminator's maps, real ones without gradient, averaged over its layers."""
+    pairs = zip(real, fake, strict=True)
+    return torch.stack([(a.detach() - b).abs().mean() for a, b in pairs]).mean()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 
 import cv2
@@ -10,8 +11,10 @@ import torch
 from torch import Tensor
 
 from pdfgc.data.clips import Clip, ClipSet
+from pdfgc.data.faces import draw_clip
+from pdfgc.errors import InputError
 from pdfgc.face.geometry import MESH_POINTS, canonical_face
-from pdfgc.face.mesh import BLENDSHAPES, LEFT_IRIS, RIGHT_IRIS
+from pdfgc.face.mesh import BLENDSHAPES, LEFT_IRIS, RIGHT_IRIS, mouth_opening
 from pdfgc.networks.sketch import draw_sketches
 
 _ZOOM = (0.88, 1.15)
@@ -19,8 +22,8 @@ _SHIFT = 0.04  # of the picture's side
 _GAMMA = (0.8, 1.25)
 _TINT = 0.1
 _CANDIDATES = 4
-_BLINKS, _FAR = 0.35, 0.35
-"""Shares of driving frames chosen for their lids, and for their distance."""
+_BLINKS, _LIPS, _FAR = 0.25, 0.25, 0.3
+"""Shares of driving frames chosen for their lids, for their lips, and for their distance."""
 
 _LIDS = [BLENDSHAPES.index("eyeBlinkLeft"), BLENDSHAPES.index("eyeBlinkRight")]
 
@@ -42,38 +45,79 @@ def mirrored_points() -> np.ndarray:
     return partner
 
 
-def draw_pictures(clips: ClipSet, random: np.random.Generator, drivers: int, size: int) -> dict[str, Tensor]:
+@dataclass(frozen=True)
+class PictureTable:
+    """Clips with pictures, and in memory what driving frames are chosen by; the pictures stay on the disk."""
+
+    clips: tuple[Clip, ...]
+    meshes: tuple[np.ndarray, ...]
+    """Of each clip `[T, 478, 3]` in crop units."""
+    lids: tuple[np.ndarray, ...]
+    """Of each clip `[T]` how far the eyes are shut, 0..1."""
+    lips: tuple[np.ndarray, ...]
+    """Of each clip `[T]` gap between the lips, `face.mesh.mouth_opening`."""
+    people: list[list[int]]
+    """Clip numbers of each person."""
+
+    @classmethod
+    def load(cls, clips: ClipSet) -> PictureTable:
+        """Reads the faces of the clips, which all have pictures.
+
+        Raises:
+            InputError: when there are none.
+        """
+        ordered = tuple(clip for group in clips.by_identity.values() for clip in group)
+        if not ordered:
+            raise InputError("expected clips with pictures to paint, but there are none that fit")
+        numbers: dict[str, list[int]] = {}
+        for number, clip in enumerate(ordered):
+            numbers.setdefault(clip.identity, []).append(number)
+        meshes = tuple(clip.mesh() for clip in ordered)
+        return cls(
+            ordered,
+            meshes,
+            tuple(clip.blendshapes()[:, _LIDS].mean(1) for clip in ordered),
+            tuple(mouth_opening(mesh) for mesh in meshes),
+            list(numbers.values()),
+        )
+
+
+def draw_pictures(
+    table: PictureTable, random: np.random.Generator, drivers: int, size: int
+) -> dict[str, Tensor]:
     """A portrait and `drivers` driving frames of one clip under one augmentation.
 
     Returns:
         `pictures [1 + drivers, 3, size, size]` uint8, `meshes [1 + drivers, 478, 3]` in crop units,
         `sketches [1 + drivers, channels, size, size]` uint8; the portrait first.
     """
-    clip = clips.draw(random)
-    frames = _draw_frames(clip, random, drivers)
+    number = draw_clip(table.people, random)
+    frames = _draw_frames(table, number, random, drivers)
     zoom = random.uniform(*_ZOOM)
     shift = random.uniform(-_SHIFT, _SHIFT, 2) * size
-    return augmented(clip, frames, size, zoom, shift, bool(random.random() < 0.5), _colours(random))
+    mirror = bool(random.random() < 0.5)
+    return augmented(table.clips[number], frames, size, zoom, shift, mirror, _colours(random))
 
 
-def _draw_frames(clip: Clip, random: np.random.Generator, drivers: int) -> np.ndarray:
+def _draw_frames(table: PictureTable, number: int, random: np.random.Generator, drivers: int) -> np.ndarray:
     """A portrait's frame and those of its drivers.
 
-    Large turns and blinks are rare and hardest, so most drivers are chosen from a few: the one that is farthest from
-    the portrait, or the one whose lids differ most from the portrait's.
+    Large turns, blinks and shut mouths under an open one are rare and hardest, so most drivers are chosen from a few:
+    the one that is farthest from the portrait, or whose lids or lips differ most from the portrait's.
     """
-    portrait = int(random.integers(len(clip)))
-    own = clip.mesh(slice(portrait, portrait + 1))
-    shut = clip.blendshapes()[:, _LIDS].mean(1)
+    meshes, lids, lips = table.meshes[number], table.lids[number], table.lips[number]
+    portrait = int(random.integers(len(meshes)))
     chosen = [portrait]
     for _ in range(drivers):
         kind = random.random()
-        if kind < _BLINKS:
-            candidates = random.integers(len(clip), size=4 * _CANDIDATES)
-            apart = np.abs(shut[candidates] - shut[portrait])
+        if kind < _BLINKS + _LIPS:
+            candidates = random.integers(len(meshes), size=4 * _CANDIDATES)
+            state = lids if kind < _BLINKS else lips
+            apart = np.abs(state[candidates] - state[portrait])
         else:
-            candidates = random.integers(len(clip), size=_CANDIDATES if kind < _BLINKS + _FAR else 1)
-            apart = np.array([np.abs(clip.mesh(slice(int(n), int(n) + 1)) - own).mean() for n in candidates])
+            far = kind < _BLINKS + _LIPS + _FAR
+            candidates = random.integers(len(meshes), size=_CANDIDATES if far else 1)
+            apart = np.abs(meshes[candidates] - meshes[portrait]).mean((1, 2))
         chosen.append(int(candidates[int(np.argmax(apart))]))
     return np.array(chosen)
 

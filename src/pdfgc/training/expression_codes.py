@@ -1,0 +1,111 @@
+"""How expression codes and the mesh decoder learn in stage 3.
+
+Expression is what the other factors leave unexplained: its code is averaged over a window, kept uncorrelated with
+speech by a memory bank (eq. 6), and has to rebuild the driving mesh together with lips, eyes and pose (complementary
+learning, eq. 8, on the mesh).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pdfgc.face.mesh import LIPS_OUTER
+from pdfgc.networks.hearing import SpeechNetwork
+from pdfgc.networks.mesh_decoder import MeshDecoder
+from pdfgc.networks.motion import FactorHead, MeshMotionEncoder
+from pdfgc.training.code_moments import lip_gaps
+from pdfgc.training.losses import squared_correlation, weighted_l1
+from pdfgc.training.memory_bank import MemoryBank
+from pdfgc.training.stage1 import point_weights
+
+
+@dataclass(frozen=True)
+class ExpressionCodes:
+    """The losses of the phase `codes`, on networks that the stage owns."""
+
+    motion: MeshMotionEncoder
+    lips: FactorHead
+    eyes: FactorHead
+    speech: SpeechNetwork
+    expression: FactorHead
+    decoder: MeshDecoder
+    bank: MemoryBank
+    """Expression codes beside what was heard."""
+    other_bank: MemoryBank
+    """Expression codes beside pose and eyes."""
+    decorrelate: bool
+    """Whether `correlation` and `entanglement` are wanted."""
+
+    def losses(self, moment: dict[str, Tensor]) -> dict[str, Tensor]:
+        """`mesh` and `opening` (of the lips): the driving mesh rebuilt from codes; `canonical`: zero codes give the
+        neutral face, and zero lips a shut mouth (`closed`); `corners`: lips alone leave the smile as it is;
+        `correlation`: of expression with speech (eq. 6)."""
+        window = moment["canonical"].shape[1]
+        portrait = moment["portrait"]
+        own = self._codes(moment["own"], moment["own_blendshapes"], moment["own_pose"])
+        frontal = self.motion.frontal(moment["canonical"].flatten(0, 1), moment["blendshapes"].flatten(0, 1))
+        expression = self.expression(frontal).unflatten(0, (-1, window)).mean(1)
+        middle = self.motion(*(moment[name][:, window // 2] for name in ("canonical", "blendshapes", "pose")))
+        heard = self.speech.contrast(moment["features"], moment["times"][:, None])[:, 0]
+        spoken = self.speech.encode(heard)
+        driving = {
+            "lips": torch.where(moment["by_ear"][:, None], spoken, self._lips(middle)),
+            "expression": expression,
+            "eyes": self.eyes(middle),
+            "pose": moment["pose"][:, window // 2],
+        }
+        decoder, points = self.decoder, point_weights().to(expression)
+        rebuilt = decoder(portrait, own, driving)
+        zero = {name: torch.zeros_like(code) for name, code in own.items()} | {"pose": own["pose"]}
+        silent = decoder(portrait, own, own | {"lips": zero["lips"]})
+        talking = decoder(portrait, own, own | {"lips": driving["lips"]})
+        losses = {
+            "closed": lip_gaps(silent).abs().mean(),
+            "mesh": weighted_l1(rebuilt, moment["target"], points),
+            "opening": (lip_gaps(rebuilt) - lip_gaps(moment["target"])).abs().mean(),
+            "canonical": weighted_l1(decoder(portrait, own, zero), moment["neutral"], points),
+            "corners": (smiles(talking) - smiles(portrait)).abs().mean(),
+        }
+        if self.decorrelate:
+            losses |= self._correlations(moment, expression, heard.detach(), driving["eyes"])
+        return losses
+
+    def _correlations(
+        self, moment: dict[str, Tensor], expression: Tensor, heard: Tensor, eyes: Tensor
+    ) -> dict[str, Tensor]:
+        """`correlation` with speech (eq. 6), and `entanglement`: the same with pose and eyes, which the tracker's
+        brows and cheeks covary with."""
+        middle = moment["pose"].shape[1] // 2
+        others = torch.cat([moment["pose"][:, middle], eyes], 1).detach()
+        rows = self.other_bank.extend(expression=expression, others=others)
+        losses = {"entanglement": squared_correlation(rows["expression"], rows["others"])}
+        audible = moment["heard"]
+        if bool(audible.any()):
+            rows = self.bank.extend(expression=expression[audible], speech=heard[audible])
+            losses["correlation"] = squared_correlation(rows["expression"], rows["speech"])
+        return losses
+
+    def _lips(self, feature: Tensor) -> Tensor:
+        """Lip codes of pictures; what contrast has found stays as it is, only the code is learnt here."""
+        self.lips.layers.eval()  # frozen: its normalisation may not follow this stage's batches
+        return self.lips.code(torch.relu(self.lips.contrast(feature).detach()))
+
+    def _codes(self, canonical: Tensor, blendshapes: Tensor, pose: Tensor) -> dict[str, Tensor]:
+        feature = self.motion(canonical, blendshapes, pose)
+        return {
+            "lips": self._lips(feature),
+            "expression": self.expression(self.motion.frontal(canonical, blendshapes)),
+            "eyes": self.eyes(feature),
+            "pose": pose,
+        }
+
+
+def smiles(canonical: Tensor) -> Tensor:
+    """Distance between the mouth's corners plus their height over the middle of the lips (`face.mesh.smile`):
+    `[B, 478, 3]` to `[B]` cm."""
+    right, left = canonical[:, LIPS_OUTER[0]], canonical[:, LIPS_OUTER[10]]
+    middle = (canonical[:, LIPS_OUTER[5], 1] + canonical[:, LIPS_OUTER[15], 1]) / 2
+    return (left - right).norm(dim=-1) + (left[:, 1] + right[:, 1]) / 2 - middle
