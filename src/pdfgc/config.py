@@ -33,7 +33,7 @@ class Training:
     batch: int = 16
     """Items per step, over all parts and processes."""
     accumulation: int = 1
-    """Parts that a step's batch is divided into, one after the other; must divide `batch`."""
+    """Parts that a step's batch is divided into, one after the other; with the processes, must divide `batch`."""
     learning_rate: float = 1e-3
     """AdamW's, at its highest."""
     betas: tuple[float, float] = (0.9, 0.99)
@@ -46,8 +46,9 @@ class Training:
     """Greatest norm of a phase's gradients; 0 leaves them as they are."""
     ema: float = 0.999
     """Decay per step of the averaged weights, less in the first steps; 0 keeps no average."""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """bfloat16 runs the networks under autocast; weights, losses and optimisers stay float32."""
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    """bfloat16 and float16 run the networks under autocast; weights, losses and optimisers stay float32. float16 scales
+    the losses, and leaves out steps whose gradients overflow."""
     seed: int = 0
     workers: int = 0
     """Processes that make batches ahead; 0 makes them in the training process."""

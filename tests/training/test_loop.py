@@ -13,6 +13,7 @@ import torch
 from pdfgc.config import Config, load_config
 from pdfgc.data.clips import ClipSet
 from pdfgc.errors import InputError, NonFiniteError
+from pdfgc.training.batches import make_parts
 from pdfgc.training.checkpoint import list_checkpoints, read_checkpoint
 from pdfgc.training.logs import read_log
 from pdfgc.training.loop import Loop, learning_rate
@@ -53,7 +54,10 @@ def losses_of(folder: Path) -> list[dict[str, float]]:
     return [{key: value for key, value in line.items() if key != "seconds"} for line in read_log(folder)]
 
 
-@pytest.mark.parametrize("options", [[], ["training.accumulation=2"], ["training.precision=bfloat16"]])
+@pytest.mark.parametrize(
+    "options",
+    [[], ["training.accumulation=2"], ["training.precision=bfloat16"], ["training.precision=float16"]],
+)
 def test_three_steps_and_three_more_are_six_bit_for_bit(
     clips: ClipSet, tmp_path: Path, options: list[str]
 ) -> None:
@@ -87,7 +91,7 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(clips: ClipSet, tmp_
     def gradient(*changes: str) -> torch.Tensor:
         loop = make_loop(clips, tmp_path, "training.clip=0", *changes)
         loop.stage.modules["motion"].eval()  # without dropout; the noise of the targets has a tiny effect
-        loop._do_step(loop._batch(0), 0)
+        loop._do_step(make_parts(loop.stage, loop.training, 0), 0)
         return next(loop.stage.modules["motion"].parameters()).grad  # type: ignore[return-value]
 
     assert torch.allclose(gradient(), gradient("training.accumulation=4"), atol=5e-3)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -102,6 +103,10 @@ def restore_optimizer(
         if name not in parameters:
             raise InputError(f"the checkpoint trains {name!r}, which the configured networks do not have")
         parameter = parameters[name]
-        # AdamW counts its steps on the CPU whatever the device of the weights.
-        where = value if entry == "step" else value.to(parameter.device)
-        optimizer.state[parameter][entry] = where
+        if entry == "step":
+            # AdamW counts its steps on the CPU whatever the device of the weights, but for the fused one.
+            fused = bool(optimizer.defaults.get("fused"))
+            optimizer.state[parameter][entry] = value.to(parameter.device) if fused else value
+        else:
+            # laid out as the parameter is (channels-last), which fused steps insist on
+            optimizer.state[parameter][entry] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)

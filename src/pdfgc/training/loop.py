@@ -2,7 +2,7 @@
 
 The loop owns device, precision, optimisers, averages, checkpoints, resume, logs and the time budget; a
 `Stage` brings batches and losses. A run that was stopped, or killed, goes on exactly as if it had not been:
-on a CPU the losses are the same bit for bit.
+on a CPU the losses are the same bit for bit. Under `torchrun` every process has a loop of its own; process 0 writes.
 """
 
 from __future__ import annotations
@@ -10,9 +10,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections import deque
 from collections.abc import Generator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,17 +25,14 @@ from pdfgc.config import Config, Training, config_to_dict
 from pdfgc.errors import InputError, NonFiniteError
 from pdfgc.files import atomic_path
 from pdfgc.progress import track
+from pdfgc.training import distributed
 from pdfgc.training.averages import Averages
-from pdfgc.training.checkpoint import (
-    Checkpoint,
-    list_checkpoints,
-    optimizer_tensors,
-    read_checkpoint,
-    restore_optimizer,
-    write_checkpoint,
-)
+from pdfgc.training.batches import Parts, iterate_batches
+from pdfgc.training.checkpoint import Checkpoint, list_checkpoints, read_checkpoint, write_checkpoint
+from pdfgc.training.descent import Descent, autocast
 from pdfgc.training.logs import Logs
-from pdfgc.training.stage import Batch, Draw, Phase, Stage
+from pdfgc.training.measures import Measures, NotFinite, Place
+from pdfgc.training.stage import Batch, Phase, Stage
 from pdfgc.training.stopping import StopRequest
 
 log = logging.getLogger(__name__)
@@ -68,6 +63,13 @@ def learning_rate(training: Training, step: int) -> float:
     return training.learning_rate
 
 
+def prepare_device(device: torch.device) -> None:
+    """Lets a GPU choose its fastest convolutions, and multiply float32 in TF32."""
+    if device.type == "cuda":
+        torch.backends.cudnn.benchmark = True
+        torch.set_float32_matmul_precision("high")
+
+
 class Loop:
     """Trains one stage in its folder.
 
@@ -88,14 +90,13 @@ class Loop:
         self.stage, self.folder, self.device, self.used = stage, folder, device, dict(used)
         self.config = config_to_dict(config)
         self.training = config.stage(stage.name).training
-        if self.training.batch % self.training.accumulation:
-            raise InputError(
-                f"expected a batch that accumulation divides, but {stage.name} has batch "
-                f"{self.training.batch} and accumulation {self.training.accumulation}"
-            )
+        self._check_batch()
         self.step = 0
         self.minutes = 0.0
         stage.to(device)
+        prepare_device(device)
+        distributed.synchronise_normalisation(stage.modules.values(), device)
+        distributed.share_initial_state(stage.modules.values())
         self._names: dict[Tensor, str] = {}
         """Every trained parameter's name, `<module>.<name>`."""
         trained = {name for phase in stage.phases for name in phase.modules}
@@ -107,7 +108,7 @@ class Loop:
             else:
                 module.requires_grad_(False)
         self._trained = trained
-        self._optimizers = {phase.name: self._optimizer(phase) for phase in stage.phases}
+        self._descents = {phase.name: self._descent(phase) for phase in stage.phases}
         averaged = {name for phase in stage.phases if phase.ema for name in phase.modules}
         self.averages = Averages({name: stage.modules[name] for name in sorted(averaged)}, self.training.ema)
         self._set_mode(training=True)
@@ -127,7 +128,7 @@ class Loop:
         earlier_minutes, last_checkpoint = self.minutes, started
         if self.step >= self.training.steps:
             return self._outcome("finished", worked=False)
-        logs = Logs(self.folder, self.step, self.training.steps)
+        logs = Logs(self.folder, self.step, self.training.steps) if self._writes else None
         reason: Literal["finished", "time", "stopped"] = "finished"
         steps = range(self.step, self.training.steps)
         try:
@@ -137,24 +138,27 @@ class Loop:
                     values = self._do_step(next(batches), step)
                     self.step = step + 1
                     values["seconds"] = time.monotonic() - before
-                    logs.write(self.step, values, self._show(logs))
+                    if logs is not None:
+                        logs.write(self.step, values, self._show(logs))
                     now = time.monotonic()
                     self.minutes = earlier_minutes + (now - started) / 60
                     if self._wants_checkpoint((now - last_checkpoint) / 60):
                         self._save()
                         last_checkpoint = now
-                    if stop.asked:
-                        reason = "stopped"
-                    elif max_minutes is not None and now - started >= 60 * max_minutes:
-                        reason = "time"
-                    if reason != "finished" and self.step < self.training.steps:
+                    out_of_time = max_minutes is not None and now - started >= 60 * max_minutes
+                    asked, out_of_time = distributed.any_process([stop.asked, out_of_time])
+                    if (asked or out_of_time) and self.step < self.training.steps:
+                        reason = "stopped" if asked else "time"
                         break
-                else:
-                    reason = "finished"
         finally:
-            logs.close()
+            if logs is not None:
+                logs.close()
         self._save()
         return self._outcome(reason, worked=self.step > first)
+
+    @property
+    def _writes(self) -> bool:
+        return distributed.rank() == 0
 
     def exports(self) -> dict[str, Tensor]:
         """The averaged weights, and the buffers, of the modules that the stage adds to the model."""
@@ -165,16 +169,24 @@ class Loop:
                 for key, value in self.stage.modules[name].state_dict().items()
             }
 
-    def _optimizer(self, phase: Phase) -> torch.optim.AdamW:
+    def _check_batch(self) -> None:
+        batch, parts, processes = (
+            self.training.batch,
+            self.training.accumulation,
+            distributed.world_size(),
+        )
+        if batch % (parts * processes):
+            among = f" and {processes} processes divide" if processes > 1 else " divides"
+            raise InputError(
+                f"expected a batch that accumulation{among}, but {self.stage.name} has batch {batch} and "
+                f"accumulation {parts}"
+            )
+
+    def _descent(self, phase: Phase) -> Descent:
         parameters = [p for name in phase.modules for p in self._parameters(name)]
         if not parameters:
             raise InputError(f"the phase {phase.name} of {self.stage.name} has nothing to train")
-        return torch.optim.AdamW(
-            parameters,
-            lr=self.training.learning_rate,
-            betas=phase.betas or self.training.betas,
-            weight_decay=self.training.weight_decay,
-        )
+        return Descent(phase, parameters, self.training)
 
     def _parameters(self, module: str) -> list[nn.Parameter]:
         return [p for p in self.stage.modules[module].parameters() if p in self._names]
@@ -185,75 +197,55 @@ class Loop:
 
     # One step -----------------------------------------------------------------------------------------------
 
-    def _batches(self, steps: range) -> Generator[list[Batch], None, None]:
-        """The parts of each step's batch, made ahead by threads when there are workers."""
-        if self.training.workers == 0:
-            yield from (self._batch(step) for step in steps)
-            return
-        with ThreadPoolExecutor(self.training.workers, "batch") as pool:
-            ahead: deque[Future[list[Batch]]] = deque()
-            upcoming = iter(steps)
-            try:
-                for step in upcoming:
-                    ahead.append(pool.submit(self._batch, step))
-                    if len(ahead) > 2 * self.training.workers:
-                        yield ahead.popleft().result()
-                while ahead:
-                    yield ahead.popleft().result()
-            finally:
-                for future in ahead:
-                    future.cancel()
-
-    def _batch(self, step: int) -> list[Batch]:
-        parts = self.training.accumulation
-        size = self.training.batch // parts
-        return [self.stage.batch(Draw(self.training.seed, step, part * size, size)) for part in range(parts)]
-
-    def _do_step(self, parts: list[Batch], step: int) -> dict[str, float]:
+    def _do_step(self, parts: Parts, step: int) -> dict[str, float]:
         """All phases of a step; returns every named loss and measure, each phase's total, and the rate."""
-        moved = [{key: value.to(self.device) for key, value in part.items()} for part in parts]
+        moved = [self._to_device(part) for part in parts]
         rate = learning_rate(self.training, step)
-        values: dict[str, float] = {}
+        measures = Measures(self._may_overflow())
         for index, phase in enumerate(self.stage.phases):
             if step % phase.interval == 0:
-                found = self._do_phase(index, phase, moved, step, rate)
-                if doubles := values.keys() & found.keys():
-                    raise ValueError(f"two phases of {self.stage.name} name a loss {sorted(doubles)}")
-                values.update(found)
+                self._do_phase(index, phase, moved, step, rate, measures)
         self.averages.update(step)
+        distributed.average_normalisation(self.stage.modules.values())
+        values, not_finite = measures.read()
+        not_finite = not_finite or self._vanished_scale(values)
+        if not_finite is not None:
+            raise self._not_finite(step, not_finite, moved)
         return {**values, "learning_rate": rate}
 
+    def _batches(self, steps: range) -> Generator[Parts, None, None]:
+        return iterate_batches(self.stage, self.training, steps, self.device)
+
+    def _to_device(self, part: Batch) -> Batch:
+        return {
+            name: value if name in self.stage.stays_on_cpu else value.to(self.device, non_blocking=True)
+            for name, value in part.items()
+        }
+
     def _do_phase(
-        self, index: int, phase: Phase, parts: list[Batch], step: int, rate: float
-    ) -> dict[str, float]:
-        optimizer = self._optimizers[phase.name]
-        own = [p for group in optimizer.param_groups for p in group["params"]]
-        training_now = set(own)
+        self, index: int, phase: Phase, parts: Parts, step: int, rate: float, measures: Measures
+    ) -> None:
+        descent = self._descents[phase.name]
+        training_now = set(descent.parameters)
         for parameter in self._names:
             parameter.requires_grad_(parameter in training_now)
-        for group in optimizer.param_groups:
-            group["lr"] = rate * phase.learning_rate
-        optimizer.zero_grad(set_to_none=True)
-        values: dict[str, float] = {}
+        descent.begin(rate)
         for number, part in enumerate(parts):
-            self._seed(step, number, index)
-            found = self._backward(phase, part, step, len(parts))
-            for name, value in found.items():
-                values[name] = values.get(name, 0.0) + value / len(parts)
-            if not all(math.isfinite(value) for value in found.values()):
-                raise self._not_finite(phase, step, part, found)
-        limit = self.training.clip or math.inf
-        norm = float(torch.nn.utils.clip_grad_norm_(own, limit))
-        if not math.isfinite(norm):
-            raise self._not_finite(phase, step, parts[-1], {**values, "gradient": norm})
-        optimizer.step()
-        return {**values, self._label("gradient", phase): norm}
+            # the place in the undivided batch, so that parts and processes are alike
+            self._seed(step, number * distributed.world_size() + distributed.rank(), index)
+            with autocast(self.training, self.device):
+                losses = self.stage.losses(phase.name, part, step)
+            total = self._total(phase, losses)
+            descent.add(total / len(parts))
+            measures.add(Place(phase.name, number), {**losses, self._label("total", phase): total})
+        made = descent.finish()
+        measures.add(
+            Place(phase.name, len(parts) - 1),
+            {self._label(name, phase): scalar for name, scalar in made.items()},
+        )
 
-    def _backward(self, phase: Phase, part: Batch, step: int, parts: int) -> dict[str, float]:
-        """Adds the gradients of one part of the batch; returns its losses, measures and their total."""
-        half = self.training.precision == "bfloat16"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
-            losses = self.stage.losses(phase.name, part, step)
+    def _total(self, phase: Phase, losses: Mapping[str, Tensor]) -> Tensor:
+        """The weighted sum that the phase minimises."""
         total = torch.zeros((), device=self.device)
         for name, loss in losses.items():
             if not loss.requires_grad:
@@ -264,10 +256,20 @@ class Loop:
                 total = total + self.stage.weights[name] * loss.float()
         if not total.requires_grad:
             raise InputError(f"every loss of the phase {phase.name} of {self.stage.name} is switched off")
-        (total / parts).backward()
-        names = [*losses, self._label("total", phase)]
-        stacked = torch.stack([loss.detach().float() for loss in (*losses.values(), total)])
-        return dict(zip(names, stacked.tolist(), strict=True))
+        return total
+
+    def _may_overflow(self) -> frozenset[str]:
+        """With float16, gradients beyond its range only leave out a step."""
+        names = [self._label("gradient", d.phase) for d in self._descents.values() if d.is_scaled]
+        return frozenset(names)
+
+    def _vanished_scale(self, values: Mapping[str, float]) -> NotFinite | None:
+        """Gradients that are not finite however small the losses are scaled."""
+        for phase in self.stage.phases:
+            gradient = self._label("gradient", phase)
+            if gradient not in values and values.get(self._label("scale", phase), 1.0) < 1.0:
+                return NotFinite(Place(phase.name, self.training.accumulation - 1), (gradient,), here=True)
+        return None
 
     def _label(self, name: str, phase: Phase) -> str:
         return name if len(self.stage.phases) == 1 else f"{phase.name}_{name}"
@@ -277,16 +279,21 @@ class Loop:
         sequence = np.random.SeedSequence((self.training.seed, *place))
         torch.manual_seed(int(sequence.generate_state(1, np.uint64)[0]))
 
-    def _not_finite(
-        self, phase: Phase, step: int, part: Batch, values: Mapping[str, float]
-    ) -> NonFiniteError:
-        path = self.folder / f"not-finite-step-{step + 1:08d}.safetensors"
-        with atomic_path(path) as temporary:
-            save_file({name: value.cpu().clone().contiguous() for name, value in part.items()}, temporary)
-        bad = ", ".join(name for name, value in values.items() if not math.isfinite(value))
+    def _not_finite(self, step: int, found: NotFinite, parts: Parts) -> NonFiniteError:
+        process = f"-process-{distributed.rank()}" if distributed.world_size() > 1 else ""
+        path = self.folder / f"not-finite-step-{step + 1:08d}{process}.safetensors"
+        saved = f"the batch is saved in {path}, and "
+        if found.here:
+            batch = parts[found.place.part]
+            with atomic_path(path) as temporary:
+                save_file(
+                    {name: value.cpu().clone().contiguous() for name, value in batch.items()}, temporary
+                )
+        else:
+            saved = "the process where it was has saved its batch, and "
         return NonFiniteError(
-            f"{self.stage.name} stopped at step {step + 1} in the phase {phase.name}: not finite: {bad}; the "
-            f"batch is saved in {path}, and training goes on from the last checkpoint when it is called again"
+            f"{self.stage.name} stopped at step {step + 1} in the phase {found.place.phase}: not finite: "
+            f"{', '.join(found.names)}; {saved}training goes on from the last checkpoint when it is called again"
         )
 
     # Between steps ------------------------------------------------------------------------------------------
@@ -319,14 +326,16 @@ class Loop:
         return Outcome(self.stage.name, self.step, self.minutes, reason, worked)
 
     def _save(self) -> None:
+        if not self._writes:
+            return
         tensors = {
             f"modules/{name}.{key}": value
             for name, module in self.stage.modules.items()
             for key, value in module.state_dict().items()
         }
         tensors.update({f"averages/{name}": value for name, value in self.averages.tensors.items()})
-        for name, optimizer in self._optimizers.items():
-            for key, value in optimizer_tensors(optimizer, self._names).items():
+        for name, descent in self._descents.items():
+            for key, value in descent.tensors(self._names).items():
                 tensors[f"optimizer/{name}/{key}"] = value
         checkpoint = Checkpoint(self.step, self.minutes, self.config, self.used, tensors)
         write_checkpoint(self.folder / "checkpoints", checkpoint, self.training.keep)
@@ -347,8 +356,8 @@ class Loop:
                     f"the module {name} does not fit the checkpoint in {self.folder}: {error}"
                 ) from error
         self.averages.restore(checkpoint.part("averages"))
-        for name, optimizer in self._optimizers.items():
-            restore_optimizer(optimizer, self._names, checkpoint.part(f"optimizer/{name}"))
+        for name, descent in self._descents.items():
+            descent.restore(self._names, checkpoint.part(f"optimizer/{name}"))
         self.step, self.minutes = checkpoint.step, checkpoint.minutes
         log.info("%s: going on from step %d", self.stage.name, self.step)
 

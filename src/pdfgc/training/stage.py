@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from pdfgc.training.results import Results
 
 Batch = dict[str, Tensor]
-"""A flat dictionary of CPU tensors; the loop moves it to the device, and saves it when a loss is not
-finite."""
+"""A flat dictionary of CPU tensors; the loop moves it to the device (but for `Stage.stays_on_cpu`), and saves it when a
+loss is not finite."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,9 @@ class Stage(ABC):
     `losses`."""
     phases: tuple[Phase, ...]
     """Run in this order within a step, on the same batch."""
+    stays_on_cpu: ClassVar[frozenset[str]] = frozenset()
+    """Entries of a batch that `losses` gets on the CPU whatever the device: numbers that steer the work, such as a
+    window to paint or a mask of rows. Reading them from a GPU would wait for all that it has to do."""
     exports: tuple[str, ...]
     """The modules that this stage adds to the model; their averaged weights become the stage's result."""
     weights: Mapping[str, float]
@@ -114,15 +117,15 @@ class Stage(ABC):
     def batch(self, draw: Draw) -> Batch:
         """The items `draw.first .. draw.first + draw.count` of the batch of step `draw.step`.
 
-        Runs on the CPU, maybe in another process: it must be a pure function of `draw` and of data that
-        does not change, and may not touch `modules`. Sizes may depend on `draw.step` (coarse to fine).
+        Runs on the CPU, maybe in another process (forked): it must be a pure function of `draw` and of data
+        that does not change, and may not touch `modules`. Sizes may depend on `draw.step` (coarse to fine).
         """
 
     @abstractmethod
     def losses(self, phase: str, batch: Batch, step: int) -> dict[str, Tensor]:
         """Unweighted scalar losses by name; the phase minimises the sum of weight x loss.
 
-        Runs under autocast when the configured precision is bfloat16. A loss that needs a gradient must be
+        Runs under autocast when the configured precision is bfloat16 or float16. A loss that needs a gradient must be
         named in `weights` (0 switches it off; `is_off` lets a stage spare the work). A scalar without
         gradient is a measure, which is logged and not trained. Names must differ between the phases of a
         stage.
@@ -144,7 +147,11 @@ class Stage(ABC):
         return self.weights.get(loss, 0.0) == 0.0
 
     def to(self, device: torch.device) -> None:
-        """Moves all modules; tensors that a stage keeps itself belong into buffers of a module."""
+        """Moves all modules, those included that the stage only keeps as attributes (a perceptual loss).
+
+        Tensors that a stage keeps itself stay where they are, on the CPU, where batches are made.
+        """
         self.device = device
-        for module in self.modules.values():
-            module.to(device)
+        for module in (*self.modules.values(), *vars(self).values()):
+            if isinstance(module, nn.Module):
+                module.to(device)
