@@ -62,7 +62,7 @@ class Stage3(Stage):
         self.learning = learning
         self.moments = None
         if codes:
-            speech = SpeechFeatures(faces.clips, self.modules["hearing"], setup.cache)
+            speech = SpeechFeatures(faces.clips, self.hearing, setup.cache)
             self.moments = CodeMoments(faces, speech, setup.config)
         self.pictures = PictureTable.load(setup.clips.where(pictures=True)) if paint else None
         perceptual = None if self.is_off("perceptual") else LPIPS(settings.perceptual)
@@ -87,11 +87,12 @@ class Stage3(Stage):
         speech = make_speech_network(
             sizes.speech, hidden=sizes.speech_hidden, feature=sizes.motion_hidden, code=LIP_CODE
         )
+        self.hearing = make_hearing(sizes.speech)
         earlier: dict[str, nn.Module] = {
             "motion": motion,
             "lips": lips,
             "eyes": eyes,
-            "hearing": make_hearing(sizes.speech),
+            "hearing": self.hearing,
             "speech": speech,
         }
         for name, module in earlier.items():
