@@ -24,8 +24,12 @@ def _tensor(seed: int, network: str, name: str, shape: tuple[int, ...]) -> Tenso
     values = torch.from_numpy(random.standard_normal(shape).astype(np.float32))
     if name.endswith("running_var"):
         return 1 + 0.1 * values.abs()
+    if name.endswith("modulation.bias"):
+        return 1 + 0.1 * values
     if name.endswith(("running_mean", "bias")):
         return 0.1 * values
+    if network == "generator_model":  # its layers scale unit normals themselves
+        return 0.1 * values if name.endswith("noise.weight") else values
     if len(shape) == 1:  # the scale of a normalisation
         return 1 + 0.1 * values
     return values / float(np.sqrt(np.prod(shape[1:])))
