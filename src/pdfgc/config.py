@@ -19,6 +19,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 import yaml
 
+from pdfgc.config_paper import Paper
 from pdfgc.errors import InputError
 
 T = TypeVar("T")
@@ -181,11 +182,14 @@ class Config:
     """All of it; saved with the run and inside every checkpoint."""
 
     preset: str = "small"
+    family: Literal["mesh", "paper"] = "mesh"
+    """Which networks and stages: the face-mesh system, or the publication's."""
     size: int = 256
     """Side of the rendered head crop in pixels."""
     data: Data = field(default_factory=Data)
     networks: Networks = field(default_factory=Networks)
     stages: Stages = field(default_factory=Stages)
+    paper: Paper = field(default_factory=Paper)
 
     def stage(self, name: str) -> StageConfig:
         """The configuration of a stage by its command-line name.
