@@ -46,6 +46,7 @@ class Stage3(Stage):
 
     name: ClassVar[str] = "stage3"
     requires: ClassVar[tuple[str, ...]] = ("stage1", "stage2-lips", "stage2-eyes", "stage2-pose")
+    stays_on_cpu: ClassVar[frozenset[str]] = frozenset({"window", "moment.heard"})
 
     def __init__(self, setup: Setup) -> None:
         self.settings = settings = setup.config.stages.stage3
