@@ -69,10 +69,29 @@ class Augmentation:
 
 
 @dataclass(frozen=True)
+class PaperUse:
+    """How the authors' release uses the networks (spec 4); 1 for gains and 0 for the others switch them off."""
+
+    lips_gain: float = 1.5
+    """Factor on lip codes: the networks average over what they cannot tell, so codes come out too small."""
+    expression_gain: float = 1.2
+    eyes_gain: float = 1.2
+    pose_mean: int = 3
+    """Frames, an odd number, over which a driver's pose is averaged."""
+    lips_taps: int = 3
+    """Frames, an odd number, that the Gaussian over lip codes of speech reaches."""
+    lips_sigma: float = 1.0
+    """Its standard deviation in frames."""
+    margin: int = 16
+    """Pixels of 224 cut off an aligned picture left and right, and twice as many below, before it is seen."""
+
+
+@dataclass(frozen=True)
 class Paper:
     """The settings of preset `paper`; presets of the other family leave them alone."""
 
     networks: PaperNetworks = field(default_factory=PaperNetworks)
+    use: PaperUse = field(default_factory=PaperUse)
     teachers: Teachers = field(default_factory=Teachers)
     motion: Augmentation = field(
         default_factory=lambda: Augmentation(
