@@ -87,7 +87,9 @@ class Model:
         self.decoder = MeshDecoder(
             lips=FACTORS["lips"], expression=FACTORS["expression"], hidden=sizes.decoder_hidden
         )
-        self.generator = MeshWarpGenerator(channels=sizes.warp_channels, flow_channels=sizes.flow_channels)
+        self.generator = MeshWarpGenerator(
+            channels=sizes.warp_channels, flow_channels=sizes.flow_channels, context=sizes.warp_context
+        )
         self._modules: dict[str, nn.Module] = {
             "motion": self.motion,
             **self.heads,
