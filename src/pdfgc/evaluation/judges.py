@@ -1,0 +1,134 @@
+"""Who looks at videos: the tracker and the networks, each loaded when first needed, each look kept on disk."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from pdfgc.errors import InputError
+from pdfgc.evaluation.evidence import Evidence, collect
+from pdfgc.evaluation.features import Extractor, frame_features, inception_extractor, vgg_extractor
+from pdfgc.evaluation.identity import STRIDE
+from pdfgc.evaluation.measurement import Identity, Tracker
+from pdfgc.evaluation.metrics.lpips import STRIDE as LPIPS_STRIDE
+from pdfgc.evaluation.metrics.lse import SHIFT, mean_distances
+from pdfgc.evaluation.pixels import Distance, compare_pixels, lpips_distance
+from pdfgc.evaluation.store import Arrays, ArrayStore
+from pdfgc.evaluation.sync_track import sync_features
+from pdfgc.evaluation.syncnet import SyncNet, load_syncnet
+
+
+class Judges:
+    """Looks at videos, each thing once.
+
+    Args:
+        tracker, identity: see `Meter`.
+        store: where what was seen is kept.
+        syncnet: SyncNet's published weights, or None where they are not at hand.
+        inception: FID's published weights, or None.
+    """
+
+    def __init__(
+        self,
+        tracker: Tracker,
+        identity: Identity,
+        store: ArrayStore,
+        *,
+        syncnet: Path | None = None,
+        inception: Path | None = None,
+    ) -> None:
+        for path in (syncnet, inception):
+            if path is not None and not path.is_file():
+                raise InputError(f"expected a file of weights at {path}, but there is none")
+        self.tracker = tracker
+        self.identity = identity
+        self.store = store
+        self.syncnet = syncnet
+        self.inception = inception
+
+    def evidence(self, path: Path) -> Evidence:
+        """What is seen of the face in a video or folder of frames."""
+        from pdfgc.media.video import read_frames
+
+        def look() -> Arrays:
+            frames = ((float(frame.time), frame.image) for frame in read_frames(path))
+            return collect(frames, self.tracker, self.identity).to_arrays()
+
+        arrays = self.store.get(look, evidence=self.store.digest(path), identity_stride=STRIDE)
+        return Evidence.from_arrays(arrays)
+
+    def pixels(self, generated: Path, truth: Path, rows: tuple[np.ndarray, np.ndarray]) -> Arrays:
+        """PSNR, SSIM and LPIPS of matching frames, see `compare_pixels`."""
+        digests = [self.store.digest(generated), self.store.digest(truth)]
+        matching = [[int(row) for row in side] for side in rows]
+        return self.store.get(
+            lambda: compare_pixels(generated, truth, rows, self._lpips),
+            pixels=digests,
+            rows=matching,
+            lpips_stride=LPIPS_STRIDE,
+        )
+
+    def vgg_features(self, path: Path) -> np.ndarray:
+        """`[N, 512]`, see `vgg_extractor`."""
+        return self._features(path, "vgg")
+
+    def inception_features(self, path: Path) -> np.ndarray:
+        """`[N, 2048]` of FID's Inception; only where its weights are at hand."""
+        return self._features(path, "inception")
+
+    def sync_distances(self, path: Path) -> tuple[np.ndarray, int] | None:
+        """Of SyncNet, see `metrics.lse.mean_distances`, and the frames they rest on; None where it sees nothing.
+
+        Raises:
+            InputError: the video has no sound.
+        """
+        from pdfgc.media.audio import read_audio
+
+        audio = read_audio(path)
+
+        def look() -> Arrays:
+            features = sync_features(path, audio, self.evidence(path), self._syncnet)
+            if features is None:
+                return {"distances": np.zeros(0), "frames": np.zeros(1)}
+            distances = mean_distances(features.lips, features.sound)
+            return {"distances": distances, "frames": np.array([len(features.lips)])}
+
+        arrays = self.store.get(
+            look, sync=self.store.digest(path), weights=self._weights(self.syncnet), shift=SHIFT
+        )
+        return (arrays["distances"], int(arrays["frames"][0])) if len(arrays["distances"]) else None
+
+    def _features(self, path: Path, kind: str) -> np.ndarray:
+        weights = self._weights(self.inception) if kind == "inception" else "lpips_vgg"
+        return self.store.get(
+            lambda: {"features": frame_features(path, self._inception if kind == "inception" else self._vgg)},
+            features=self.store.digest(path),
+            weights=weights,
+        )["features"]
+
+    def _weights(self, path: Path | None) -> str:
+        if path is None:
+            raise InputError("no weights were named")
+        return self.store.digest(path)
+
+    @cached_property
+    def _lpips(self) -> Distance:
+        return lpips_distance()
+
+    @cached_property
+    def _vgg(self) -> Extractor:
+        return vgg_extractor()
+
+    @cached_property
+    def _inception(self) -> Extractor:
+        if self.inception is None:
+            raise InputError("FID needs Inception's weights")
+        return inception_extractor(self.inception)
+
+    @cached_property
+    def _syncnet(self) -> SyncNet:
+        if self.syncnet is None:
+            raise InputError("LSE needs SyncNet's weights")
+        return load_syncnet(self.syncnet)

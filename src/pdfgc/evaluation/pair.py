@@ -1,0 +1,116 @@
+"""A generated video beside the video that it should have become."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from pdfgc.errors import InputError
+from pdfgc.evaluation.evidence import Evidence, match_frames
+from pdfgc.evaluation.judges import Judges
+from pdfgc.evaluation.pixels import comparable
+from pdfgc.evaluation.store import Arrays
+
+
+class Pair:
+    """Two videos, and what the judges see in them at the same moments.
+
+    Args:
+        name: as in the report.
+        generated: the video that is scored.
+        truth: the video it is compared with.
+        judges: look at them.
+        skip: first generated frames that are not scored (the portrait itself in self-driving).
+    """
+
+    def __init__(self, name: str, generated: Path, truth: Path, judges: Judges, *, skip: int = 0) -> None:
+        self.name = name
+        self.generated = generated
+        self.truth = truth
+        self.judges = judges
+        self.skip = skip
+
+    @cached_property
+    def rows(self) -> tuple[np.ndarray, np.ndarray]:
+        """Frames of each that show the same moment."""
+        ours, theirs = match_frames(self._all_ours.times, self._all_theirs.times)
+        return ours[self.skip :], theirs[self.skip :]
+
+    @cached_property
+    def ours(self) -> Evidence:
+        """What is seen in the generated video at matching moments."""
+        return self._all_ours.take(self.rows[0])
+
+    @cached_property
+    def theirs(self) -> Evidence:
+        """What is seen in the truth at these moments."""
+        return self._all_theirs.take(self.rows[1])
+
+    @cached_property
+    def pixels(self) -> Arrays | str:
+        """See `compare_pixels`, or why pictures cannot be compared."""
+        from pdfgc.media.video import probe
+
+        sizes = [(info.width, info.height) for info in (probe(self.generated), probe(self.truth))]
+        if not comparable(*sizes):
+            shapes = " and ".join(f"{w} x {h}" for w, h in sizes)
+            return f"pictures of {shapes} pixels do not show the same part of the world"
+        if not len(self.rows[0]):
+            return "the videos have no moment in common"
+        return self.judges.pixels(self.generated, self.truth, self.rows)
+
+    @cached_property
+    def silent(self) -> np.ndarray | None:
+        """`[T]` whether nothing is heard at each moment; None where neither video has sound."""
+        for path in (self.generated, self.truth):
+            if (audio := _sound(path)) is not None:
+                return _silence(audio, self.ours.times)
+        return None
+
+    @cached_property
+    def same_rate(self) -> bool:
+        """Whether both videos show a new picture at every matching moment."""
+        steps = [np.diff(evidence.times) for evidence in (self.ours, self.theirs)]
+        return len(steps[0]) > 0 and abs(float(np.median(steps[0]) - np.median(steps[1]))) < 2e-3
+
+    @cached_property
+    def _all_ours(self) -> Evidence:
+        return self.judges.evidence(self.generated)
+
+    @cached_property
+    def _all_theirs(self) -> Evidence:
+        return self.judges.evidence(self.truth)
+
+
+def matched_embeddings(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
+    """Embeddings of the generated frames that have one, each with the truth's nearest in time."""
+    ours, theirs = pair.ours, pair.theirs
+    known = [np.flatnonzero(np.isfinite(e.embeddings).all(-1)) for e in (ours, theirs)]
+    if not len(known[0]) or not len(known[1]):
+        return np.zeros((0, 1)), np.zeros((0, 1))
+    apart = np.abs(ours.times[known[0]][:, None] - theirs.times[known[1]][None])
+    return ours.embeddings[known[0]], theirs.embeddings[known[1][apart.argmin(1)]]
+
+
+def _sound(path: Path) -> np.ndarray | None:
+    from pdfgc.media.audio import read_audio
+    from pdfgc.media.video import probe
+
+    if path.is_dir() or not probe(path).has_audio:
+        return None
+    try:
+        return read_audio(path)
+    except InputError:  # a sound stream without any sound in it
+        return None
+
+
+def _silence(audio: np.ndarray, times: np.ndarray) -> np.ndarray:
+    import torch
+
+    from pdfgc.media.audio import SPEECH_RATE
+    from pdfgc.silence import speech_share
+
+    heard = speech_share(torch.from_numpy(audio), torch.from_numpy(times).float(), SPEECH_RATE)
+    return heard.numpy() <= 0

@@ -1,0 +1,242 @@
+"""The metrics of pairs of videos by name, and what each is good for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from pdfgc.errors import InputError
+from pdfgc.evaluation.lip_sync import mouth_correlations
+from pdfgc.evaluation.metrics.blinks import blink_rate_error, blink_synchrony
+from pdfgc.evaluation.metrics.csim import csim
+from pdfgc.evaluation.metrics.expression_error import expression_error
+from pdfgc.evaluation.metrics.frechet import frechet
+from pdfgc.evaluation.metrics.gaze_error import gaze_error
+from pdfgc.evaluation.metrics.jitter import jitter
+from pdfgc.evaluation.metrics.lmd import landmark_distance
+from pdfgc.evaluation.metrics.lpips import lpips
+from pdfgc.evaluation.metrics.lse import lse, nlse_c
+from pdfgc.evaluation.metrics.pose_error import pose_error
+from pdfgc.evaluation.metrics.psnr import psnr
+from pdfgc.evaluation.metrics.silence_mouth import silence_mouth
+from pdfgc.evaluation.metrics.ssim import ssim
+from pdfgc.evaluation.pair import Pair, matched_embeddings
+from pdfgc.evaluation.result import MetricResult, summarise
+from pdfgc.evaluation.signals import MEASURES
+
+Factor = Literal["picture", "identity", "lips", "pose", "eyes", "expression", "face"]
+"""What a metric judges; `face` is all motion together."""
+
+Better = Literal["higher", "lower", "one", "zero"]
+"""The good direction, or the value that a perfect result has where more and less are both worse."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """A metric of one pair of videos.
+
+    Attributes:
+        label: as tables call it.
+        about: one line for readers.
+        factor: what it judges.
+        better: which way is good.
+        measure: works it out.
+    """
+
+    label: str
+    about: str
+    factor: Factor
+    better: Better
+    measure: Callable[[Pair], MetricResult]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A metric of all pairs together; fields as in `Score`."""
+
+    label: str
+    about: str
+    factor: Factor
+    better: Better
+    measure: Callable[[Sequence[Pair]], MetricResult]
+
+
+def _of_pixels(name: str, metric: Callable[[np.ndarray], MetricResult]) -> Callable[[Pair], MetricResult]:
+    def measure(pair: Pair) -> MetricResult:
+        if isinstance(pair.pixels, str):
+            return replace(metric(np.zeros(0)), reason=pair.pixels)
+        return metric(pair.pixels[name])
+
+    return measure
+
+
+def _landmarks(pair: Pair, *, mouth: bool) -> MetricResult:
+    scales = pair.judges.evidence(pair.generated).scale, pair.judges.evidence(pair.truth).scale
+    return landmark_distance(pair.ours.landmarks, pair.theirs.landmarks, *scales, mouth=mouth)
+
+
+def _jitter(pair: Pair) -> MetricResult:
+    if not pair.same_rate:
+        return MetricResult("jitter", None, "ratio", 0, {}, "the videos run at different rates")
+    scales = pair.judges.evidence(pair.generated).scale, pair.judges.evidence(pair.truth).scale
+    return jitter(pair.ours.landmarks, pair.theirs.landmarks, *scales)
+
+
+def _gaze(pair: Pair) -> MetricResult:
+    ours, theirs = (
+        np.stack([e.signals.values["gaze_x"], e.signals.values["gaze_y"]], -1)
+        for e in (pair.ours, pair.theirs)
+    )
+    return gaze_error(ours, theirs)
+
+
+def _silence(pair: Pair) -> MetricResult:
+    if pair.silent is None:
+        return MetricResult("silence_mouth", None, "cm", 0, {}, "neither video has sound")
+    mouths = (e.signals.values["mouth"] for e in (pair.ours, pair.theirs))
+    ours, theirs = mouths
+    return silence_mouth(ours, pair.silent, pair.ours.times, theirs)
+
+
+def _mouth(pair: Pair) -> MetricResult:
+    ours, theirs = (e.signals.values["mouth"] for e in (pair.ours, pair.theirs))
+    return mouth_correlations(theirs, ours, MEASURES["mouth"].min_sd)[0]
+
+
+def _blinks(
+    metric: Callable[[np.ndarray, np.ndarray, np.ndarray], MetricResult],
+) -> Callable[[Pair], MetricResult]:
+    def measure(pair: Pair) -> MetricResult:
+        ours, theirs = (e.signals.values["blink"] for e in (pair.ours, pair.theirs))
+        return metric(ours, theirs, pair.ours.times)
+
+    return measure
+
+
+def _sync(name: str) -> Callable[[Pair], MetricResult]:
+    def measure(pair: Pair) -> MetricResult:
+        settings: dict[str, Any] = {"network": "SyncNet, published weights by path"}
+        if pair.judges.syncnet is None:
+            reason = "not computed: it needs SyncNet's weights (--syncnet syncnet_v2.model)"
+            return MetricResult(name, None, "", 0, settings, reason)
+        settings["weights_sha256"] = pair.judges.store.digest(pair.judges.syncnet)
+        try:
+            seen = pair.judges.sync_distances(pair.generated)
+        except InputError as error:
+            return MetricResult(name, None, "", 0, settings, str(error))
+        if seen is None:
+            return MetricResult(name, None, "", 0, settings, "no face, or fewer than 6 frames")
+        return lse(*seen, settings)[name]
+
+    return measure
+
+
+SCORES: dict[str, Score] = {
+    "psnr": Score("PSNR", "likeness of pixels", "picture", "higher", _of_pixels("psnr", psnr)),
+    "ssim": Score("SSIM", "likeness of structure", "picture", "higher", _of_pixels("ssim", ssim)),
+    "lpips": Score("LPIPS", "difference as eyes see it", "picture", "lower", _of_pixels("lpips", lpips)),
+    "csim": Score(
+        "CSIM", "likeness of the person", "identity", "higher", lambda p: csim(*matched_embeddings(p))
+    ),
+    "lmd": Score("LMD", "distance of 68 landmarks", "face", "lower", lambda p: _landmarks(p, mouth=False)),
+    "lmd_m": Score(
+        "LMD_m", "distance of the lips' landmarks", "lips", "lower", lambda p: _landmarks(p, mouth=True)
+    ),
+    "mouth_correlation": Score(
+        "mouth r", "mouth opening follows the true speaker's", "lips", "higher", _mouth
+    ),
+    "lse_c": Score("LSE-C", "SyncNet's confidence", "lips", "higher", _sync("lse_c")),
+    "lse_d": Score("LSE-D", "SyncNet's distance", "lips", "lower", _sync("lse_d")),
+    "silence_mouth": Score("silent mouth", "movement of the mouth in silence", "lips", "lower", _silence),
+    "pose_error": Score(
+        "pose MSE",
+        "squared error of the head's angles",
+        "pose",
+        "lower",
+        lambda p: pose_error(p.ours.pose[:, :3], p.theirs.pose[:, :3]),
+    ),
+    "expression_error": Score(
+        "expression MSE",
+        "squared error of expression coefficients",
+        "expression",
+        "lower",
+        lambda p: expression_error(p.ours.scores, p.theirs.scores),
+    ),
+    "blink_rate_error": Score(
+        "blinks/min", "blinks a minute more than the truth", "eyes", "zero", _blinks(blink_rate_error)
+    ),
+    "blink_synchrony": Score(
+        "blink F1", "blinks at the truth's moments", "eyes", "higher", _blinks(blink_synchrony)
+    ),
+    "gaze_error": Score("gaze", "angle between the two gazes", "eyes", "lower", _gaze),
+    "jitter": Score("jitter", "unsteadiness against the driver's own", "face", "one", _jitter),
+}
+"""Metrics of each pair, in the order of the tables."""
+
+
+def _fid(pairs: Sequence[Pair]) -> MetricResult:
+    judges = pairs[0].judges
+    settings: dict[str, Any] = {"network": "Inception-v3 of 2015-12-05, 2048 features"}
+    if judges.inception is None:
+        reason = (
+            "not computed: it needs Inception's weights (--inception pt_inception-2015-12-05-6726825d.pth)"
+        )
+        return MetricResult("fid", None, "", 0, settings, reason)
+    from pdfgc.evaluation.inception import is_published
+
+    settings["weights_sha256"] = judges.store.digest(judges.inception)
+    settings["weights_are_the_published"] = is_published(judges.inception)
+    ours = np.concatenate([judges.inception_features(pair.generated) for pair in pairs])
+    theirs = np.concatenate([judges.inception_features(pair.truth) for pair in pairs])
+    return frechet("fid", ours, theirs, settings)
+
+
+def _fid_vgg(pairs: Sequence[Pair]) -> MetricResult:
+    judges = pairs[0].judges
+    ours = np.concatenate([judges.vgg_features(pair.generated) for pair in pairs])
+    theirs = np.concatenate([judges.vgg_features(pair.truth) for pair in pairs])
+    return frechet("fid_vgg", ours, theirs, {"network": "ImageNet VGG16, means of its last 512 maps"})
+
+
+POOLS: dict[str, Pool] = {
+    "fid": Pool("FID", "frames look like the true ones as a set", "picture", "lower", _fid),
+    "fid_vgg": Pool("fid_vgg", "the same with VGG16 features; no FID", "picture", "lower", _fid_vgg),
+}
+"""Metrics of all pairs together."""
+
+NLSE_C = "nlse_c"
+"""Worked out from the mean LSE-C, see `nlse`."""
+
+METRICS = (*SCORES, NLSE_C, *POOLS)
+"""Names that `--metrics` knows."""
+
+OF_FACTORS: dict[Factor, tuple[str, ...]] = {
+    factor: tuple(name for name, metric in (SCORES | POOLS).items() if metric.factor == factor)
+    for factor in ("picture", "identity", "lips", "pose", "eyes", "expression", "face")
+}
+"""Names of the metrics that judge each factor."""
+
+
+def nlse(pairs: Sequence[Pair], generated: Sequence[MetricResult], reference: float | None) -> MetricResult:
+    """NLSE-C of all pairs: against the given LSE-C of the training data, or that of the truth videos."""
+    mean = summarise(generated)
+    if reference is not None:
+        return nlse_c(mean, reference)
+    if mean.value is None:
+        return nlse_c(mean, mean)
+    return nlse_c(mean, summarise([_sync("lse_c")(Pair(p.name, p.truth, p.truth, p.judges)) for p in pairs]))
+
+
+def choose_metrics(names: Sequence[str]) -> tuple[str, ...]:
+    """Checked names, in the order of `METRICS`; none given means all.
+
+    Raises:
+        InputError: an unknown name.
+    """
+    unknown = [name for name in names if name not in METRICS]
+    if unknown:
+        raise InputError(f"expected metrics out of {', '.join(METRICS)}, got {unknown[0]!r}")
+    return tuple(name for name in METRICS if name in names) if names else METRICS

@@ -1,0 +1,153 @@
+"""Scores of generated videos against true ones, clip by clip and over all of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pdfgc.errors import InputError
+from pdfgc.evaluation.cases import VIDEO_SUFFIXES
+from pdfgc.evaluation.judges import Judges
+from pdfgc.evaluation.pair import Pair
+from pdfgc.evaluation.result import MetricResult, summarise
+from pdfgc.evaluation.scores import METRICS, NLSE_C, POOLS, SCORES, nlse
+from pdfgc.progress import track
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A generated video and what it is compared with.
+
+    Attributes:
+        name: as in the report.
+        comparisons: a pair and the metrics that make sense for it; the generated video is the same in all.
+        about: how it was made, for the report (portrait, drivers, crops, offsets).
+    """
+
+    name: str
+    comparisons: tuple[tuple[Pair, tuple[str, ...]], ...]
+    about: dict[str, Any]
+
+    def pair_for(self, metric: str) -> Pair | None:
+        """The pair that a metric is worked out from."""
+        return next((pair for pair, metrics in self.comparisons if metric in metrics), None)
+
+
+def score_trials(
+    trials: Sequence[Trial], metrics: Sequence[str], *, lse_reference: float | None = None
+) -> dict[str, Any]:
+    """Every trial's own numbers, and each metric over all of them.
+
+    Args:
+        trials: what is scored.
+        metrics: names out of `METRICS`.
+        lse_reference: LSE-C of the training data, for NLSE-C.
+
+    Returns:
+        `{"summary": {metric: result}, "clips": [{"name", "about", "metrics"}], "skipped": [{"name", "reason"}]}`.
+        A video that cannot be read is left out and named in `skipped`.
+    """
+    clips: list[dict[str, Any]] = []
+    skipped: list[dict[str, str]] = []
+    scored: list[tuple[Trial, dict[str, MetricResult]]] = []
+    for trial in track(trials, len(trials), "scores"):
+        try:
+            results = _score(trial, metrics)
+        except InputError as error:
+            log.warning("left out %s: %s", trial.name, error)
+            skipped.append({"name": trial.name, "reason": str(error)})
+            continue
+        scored.append((trial, results))
+        numbers = {name: result.to_json() for name, result in results.items()}
+        clips.append({"name": trial.name, "about": trial.about, "metrics": numbers})
+    summary = _summary(scored, metrics, lse_reference)
+    return {"summary": summary, "clips": clips, "skipped": skipped}
+
+
+def _score(trial: Trial, metrics: Sequence[str]) -> dict[str, MetricResult]:
+    chosen = ((name, trial.pair_for(name)) for name in SCORES if name in metrics)
+    return {name: SCORES[name].measure(pair) for name, pair in chosen if pair is not None}
+
+
+def _summary(
+    scored: Sequence[tuple[Trial, dict[str, MetricResult]]], metrics: Sequence[str], reference: float | None
+) -> dict[str, Any]:
+    summary: dict[str, MetricResult] = {}
+    for name in SCORES:
+        if each := [results[name] for _, results in scored if name in results]:
+            summary[name] = summarise(each)
+    if NLSE_C in metrics:
+        synced = [(pair, results) for t, results in scored if (pair := t.pair_for("lse_c"))]
+        if synced:
+            confidences = [
+                results["lse_c"] if "lse_c" in results else SCORES["lse_c"].measure(pair)
+                for pair, results in synced
+            ]
+            summary[NLSE_C] = nlse([pair for pair, _ in synced], confidences, reference)
+    for name, pool in POOLS.items():
+        pairs = [pair for trial, _ in scored if (pair := trial.pair_for(name))]
+        if name in metrics and pairs:
+            summary[name] = pool.measure(pairs)
+    return {name: summary[name].to_json() for name in METRICS if name in summary}
+
+
+def match_by_name(generated: Path, truth: Path) -> tuple[list[tuple[str, Path, Path]], list[str]]:
+    """Videos of two folders that share a name, whatever their suffix.
+
+    Args:
+        generated, truth: folders of videos, or of folders of numbered frames.
+
+    Returns:
+        `(name, generated file, true file)` by name, and a sentence about each file without a partner.
+
+    Raises:
+        InputError: not a folder, two files of one name, or nothing that matches.
+    """
+    ours, theirs = _by_name(generated), _by_name(truth)
+    shared = sorted(ours.keys() & theirs.keys())
+    if not shared:
+        raise InputError(
+            f"expected videos of the same names in {generated} and {truth}, but none of the {len(ours)} here "
+            f"is among the {len(theirs)} there"
+        )
+    lonely = [
+        f"{ours[name]} has no video of that name in {truth}" for name in sorted(ours.keys() - theirs.keys())
+    ]
+    lonely += [
+        f"{theirs[name]} has no video of that name in {generated}"
+        for name in sorted(theirs.keys() - ours.keys())
+    ]
+    return [(name, ours[name], theirs[name]) for name in shared], lonely
+
+
+def _by_name(folder: Path) -> dict[str, Path]:
+    if not folder.is_dir():
+        raise InputError(f"expected a folder of videos at {folder}, but there is none")
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() not in VIDEO_SUFFIXES and not path.is_dir():
+            continue
+        name = path.name if path.is_dir() else path.stem
+        if name in found:
+            raise InputError(
+                f"expected one video of each name in {folder}, but {found[name]} and {path} share one"
+            )
+        found[name] = path
+    return found
+
+
+def video_trials(matched: Sequence[tuple[str, Path, Path]], judges: Judges) -> list[Trial]:
+    """One trial for each matched pair of files, all metrics."""
+    return [
+        Trial(
+            name,
+            ((Pair(name, ours, theirs, judges), METRICS),),
+            {"generated": str(ours), "truth": str(theirs)},
+        )
+        for name, ours, theirs in matched
+    ]
