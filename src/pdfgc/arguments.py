@@ -110,7 +110,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _add_verb(branches: Any, name: str, function: Verb) -> None:
-    parser = branches.add_parser(name, help=_summary(function), description=_description(function))
+    parser = branches.add_parser(name, help=_literal(_summary(function)), description=_description(function))
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress bars, no remarks")
     hints = typing.get_type_hints(function, include_extras=True)
     groups: dict[str, Any] = {}

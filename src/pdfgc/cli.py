@@ -17,6 +17,7 @@ from pdfgc import progress
 from pdfgc.arguments import Group, Option, Verb, complain, parse
 from pdfgc.errors import InputError, NonFiniteError
 from pdfgc.evaluation import commands as evaluation
+from pdfgc.evaluation import study_commands
 from pdfgc.files import check_output
 
 if TYPE_CHECKING:
@@ -325,6 +326,10 @@ VERBS: dict[str, Verb | Group] = {
     "evaluate": Group(
         "Measures how well drivers are followed, and what else moves",
         {"control": evaluation.control, "cases": evaluation.cases},
+    ),
+    "study": Group(
+        "Blinded user studies: making one, and scoring what was collected",
+        {"make": study_commands.make, "score": study_commands.score},
     ),
     "weights": Group(
         "Pretrained files of others: what is used, and getting it",
