@@ -17,6 +17,7 @@ from pdfgc.networks.hearing import SpeechNetwork
 from pdfgc.networks.mesh_decoder import MeshDecoder
 from pdfgc.networks.motion import FactorHead, MeshMotionEncoder
 from pdfgc.training.code_moments import lip_gaps
+from pdfgc.training.distributed import any_process
 from pdfgc.training.losses import squared_correlation, weighted_l1
 from pdfgc.training.memory_bank import MemoryBank
 from pdfgc.training.stage1 import point_weights
@@ -83,7 +84,7 @@ class ExpressionCodes:
         rows = self.other_bank.extend(expression=expression, others=others)
         losses = {"entanglement": squared_correlation(rows["expression"], rows["others"])}
         audible = moment["heard"]
-        if bool(audible.any()):
+        if any_process([bool(audible.any())])[0]:
             rows = self.bank.extend(expression=expression[audible], speech=heard[audible])
             losses["correlation"] = squared_correlation(rows["expression"], rows["speech"])
         return losses
