@@ -1,0 +1,154 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from evaluation.fakes import FakeIdentity, FakeTracker, draw, performance, write_clip
+from pdfgc.errors import InputError
+from pdfgc.evaluation import judges, video_commands
+from pdfgc.evaluation.scores import METRICS, choose_metrics
+from pdfgc.evaluation.scoring import match_by_name
+from pdfgc.evaluation.syncnet import SyncNet
+from pdfgc.face import tracker
+from pdfgc.priors import identity
+
+MOVING = {"mouth": 0.6, "yaw": 12.0, "lids": 0.15, "smile": 0.3}
+
+
+class CountingTracker(FakeTracker):
+    """Counts the looks of all trackers together."""
+
+    looks = 0
+
+    def detect(self, image: np.ndarray) -> list[Any]:
+        CountingTracker.looks += 1
+        return super().detect(image)
+
+
+@pytest.fixture
+def faked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracker, "FaceTracker", CountingTracker)
+    monkeypatch.setattr(identity, "FaceIdentity", FakeIdentity)
+    monkeypatch.setattr(judges, "lpips_distance", lambda: lambda a, b: float(np.abs(a - 1.0 * b).mean()))
+    monkeypatch.setattr(judges, "vgg_extractor", lambda: lambda p: p.mean((1, 2)))
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[Path, Path]:
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    ours.mkdir()
+    theirs.mkdir()
+    write_clip(theirs / "a.mp4", performance(30, **MOVING))
+    write_clip(ours / "a.mp4", performance(30, **MOVING))
+    write_clip(theirs / "b.mp4", performance(20, **MOVING), sound=False)
+    write_clip(ours / "b.mp4", [draw(person=0.5)] * 20, sound=False)
+    write_clip(ours / "only.mp4", [draw()] * 3)
+    return ours, theirs
+
+
+def _evaluate(folders: tuple[Path, Path], report: Path, **options: Any) -> dict[str, Any]:
+    video_commands.videos(generated=folders[0], truth=folders[1], report=report, **options)
+    results: dict[str, Any] = json.loads((report / "results.json").read_text())
+    return results
+
+
+def test_copies_score_perfectly_and_a_still_stranger_does_not(
+    faked: None,
+    folders: tuple[Path, Path],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    results = _evaluate(folders, tmp_path / "out")
+    copy, stranger = ({n: r["value"] for n, r in c["metrics"].items()} for c in results["clips"])
+    assert copy["psnr"] == 100 and copy["ssim"] == pytest.approx(1) and copy["lpips"] == 0
+    assert copy["lmd"] == copy["lmd_m"] == copy["pose_error"] == copy["gaze_error"] == 0
+    assert copy["csim"] == copy["mouth_correlation"] == pytest.approx(1)
+    assert copy["jitter"] == pytest.approx(1)
+    assert stranger["psnr"] < 40 and stranger["lmd_m"] > 0.5 and stranger["pose_error"] > 0.001
+    assert stranger["csim"] == pytest.approx(np.cos(0.5), abs=0.01)
+    assert stranger["jitter"] == pytest.approx(0)
+    assert stranger["mouth_correlation"] is None
+    assert results["summary"]["lmd"]["settings"]["clips"] == 2
+    assert results["summary"]["fid_vgg"]["value"] > 0 and "caution" not in results["summary"]["fid_vgg"]
+    assert results["unmatched"] == [f"{folders[0] / 'only.mp4'} has no video of that name in {folders[1]}"]
+    assert "only.mp4 has no video of that name" in caplog.text
+    assert "LMD_m" in capsys.readouterr().out
+
+
+def test_what_needs_weights_says_so(faked: None, folders: tuple[Path, Path], tmp_path: Path) -> None:
+    results = _evaluate(folders, tmp_path / "out", metrics="fid,lse_c,nlse_c")
+    assert list(results["summary"]) == ["lse_c", "nlse_c", "fid"]
+    for name, weights in (("fid", "Inception"), ("lse_c", "SyncNet"), ("nlse_c", "SyncNet")):
+        assert results["summary"][name]["value"] is None
+        assert f"needs {weights}'s weights" in results["summary"][name]["reason"]
+
+
+def test_sync_with_weights_by_path(faked: None, folders: tuple[Path, Path], tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    torch.save(SyncNet().state_dict(), tmp_path / "syncnet_v2.model")
+    results = _evaluate(
+        folders, tmp_path / "out", metrics="lse_c,lse_d,nlse_c", syncnet=tmp_path / "syncnet_v2.model"
+    )
+    scored, silent = (clip["metrics"]["lse_c"] for clip in results["clips"])
+    assert scored["value"] >= 0 and scored["samples"] == 25  # 30 frames less the window of five
+    assert len(scored["settings"]["weights_sha256"]) == 64
+    assert silent["value"] is None and "sound" in silent["reason"]
+    assert results["summary"]["nlse_c"]["value"] == pytest.approx(0, abs=1e-3)
+    assert "truth" in results["summary"]["nlse_c"]["settings"]["reference"]
+
+
+def test_a_killed_run_goes_on(faked: None, folders: tuple[Path, Path], tmp_path: Path) -> None:
+    first = _evaluate(folders, tmp_path / "out", metrics="lmd,psnr")
+    seen = CountingTracker.looks
+    again = _evaluate(folders, tmp_path / "out", metrics="lmd,psnr,csim")
+    assert CountingTracker.looks == seen > 0
+    assert again["summary"]["lmd"] == first["summary"]["lmd"]
+    write_clip(folders[0] / "a.mp4", performance(25, **MOVING))
+    _evaluate(folders, tmp_path / "out", metrics="lmd")
+    assert CountingTracker.looks == seen + 25
+
+
+def test_other_framing_is_compared_by_faces_alone(faked: None, tmp_path: Path) -> None:
+    for side, height in (("ours", 64), ("theirs", 96)):
+        (tmp_path / side / "a").mkdir(parents=True)
+        for i, picture in enumerate(performance(12, mouth=0.5)):
+            padded = np.zeros((height, 64, 3), np.uint8)
+            padded[:64] = picture
+            Image.fromarray(padded).save(tmp_path / side / "a" / f"{i}.png")
+    results = _evaluate((tmp_path / "ours", tmp_path / "theirs"), tmp_path / "out", metrics="psnr")
+    assert "64 x 64 and 64 x 96" in results["clips"][0]["metrics"]["psnr"]["reason"]
+
+
+def test_names_that_do_not_match(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        write_clip(tmp_path / name / f"{name}.mp4", [draw()] * 2)
+    with pytest.raises(InputError, match="none of the 1 here is among the 1 there"):
+        match_by_name(tmp_path / "one", tmp_path / "two")
+    write_clip(tmp_path / "one" / "one.mov", [draw()] * 2)
+    with pytest.raises(InputError, match="share one"):
+        match_by_name(tmp_path / "one", tmp_path / "one")
+    with pytest.raises(InputError, match="expected a folder of videos"):
+        match_by_name(tmp_path / "absent", tmp_path / "one")
+
+
+def test_metrics_are_chosen_by_name() -> None:
+    assert choose_metrics([]) == METRICS
+    assert choose_metrics(["lmd", "psnr"]) == ("psnr", "lmd")
+    with pytest.raises(InputError, match="got 'lpipz'"):
+        choose_metrics(["lpipz"])
+
+
+def test_bad_input_is_one_sentence_and_exit_code_2(tmp_path: Path) -> None:
+    words = ["evaluate", "videos", "--generated", "absent", "--truth", ".", "--report", "out"]
+    command = [sys.executable, "-m", "pdfgc.cli", *words]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False)
+    assert done.returncode == 2
+    assert "expected a folder of videos" in done.stderr and len(done.stderr.splitlines()) == 1
