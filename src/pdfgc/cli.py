@@ -18,6 +18,7 @@ from pdfgc.arguments import Group, Option, Verb, complain, parse
 from pdfgc.errors import InputError, NonFiniteError
 from pdfgc.evaluation import commands as evaluation
 from pdfgc.evaluation import study_commands
+from pdfgc.evaluation import video_commands
 from pdfgc.files import check_output
 
 if TYPE_CHECKING:
@@ -325,7 +326,7 @@ VERBS: dict[str, Verb | Group] = {
     "train": train,
     "evaluate": Group(
         "Measures how well drivers are followed, and what else moves",
-        {"control": evaluation.control, "cases": evaluation.cases},
+        {"control": evaluation.control, "cases": evaluation.cases, "videos": video_commands.videos},
     ),
     "study": Group(
         "Blinded user studies: making one, and scoring what was collected",
