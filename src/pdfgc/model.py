@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from pdfgc.config import config_from_dict
 from pdfgc.devices import choose_device, fast_autocast
 from pdfgc.errors import InputError
-from pdfgc.face.geometry import apply_pose, fit_pose, remove_pose
+from pdfgc.face.geometry import fit_pose, remove_pose
 from pdfgc.motion import FACTORS
+from pdfgc.networks.codec import driven_mesh, face_codes
 from pdfgc.networks.hearing import SAMPLE_RATE, hear
 from pdfgc.networks.mesh_decoder import MeshDecoder
 from pdfgc.networks.mesh_warp import MeshWarpGenerator, PortraitFeatures, Window
@@ -30,9 +31,6 @@ from pdfgc.training.results import Result, read_result
 
 if TYPE_CHECKING:
     from pdfgc.avatar import Avatar
-
-REST_POSE = (0.0, 0.0, 0.0, 0.0, 0.1, 0.0)
-"""The pose that pose codes are relative to: facing the camera, where a head usually stands in its crop."""
 
 
 @dataclass(frozen=True)
@@ -135,16 +133,10 @@ class Model:
 
         Returns:
             `{"lips": [T, 500], "expression": [T, 30], "eyes": [T, 6], "pose": [T, 6]}` float32. Poses are radians
-            (pitch, yaw, roll), crop units and log scale, relative to `REST_POSE`.
+            (pitch, yaw, roll), crop units and log scale, relative to `codec.REST_POSE`.
         """
-        mesh, scores = self._tensor(meshes), self._tensor(blendshapes)
-        pose = fit_pose(mesh)
-        canonical = remove_pose(mesh, pose)
-        feature = self.motion(canonical, scores, pose)
-        features = dict.fromkeys(FACTORS, feature) | {"expression": self.motion.frontal(canonical, scores)}
-        codes = {factor: self.heads[factor](features[factor]).cpu().numpy() for factor in FACTORS}
-        codes["pose"] = codes["pose"] - np.array(REST_POSE, np.float32)
-        return codes
+        codes = face_codes(self.motion, self.heads, self._tensor(meshes), self._tensor(blendshapes))
+        return {factor: code.cpu().numpy() for factor, code in codes.items()}
 
     @torch.inference_mode()
     def encode_speech(self, wave: Iterable[np.ndarray], fps: Fraction) -> Iterator[np.ndarray]:
@@ -226,12 +218,8 @@ class Model:
         wanted = {name: self._tensor(codes[name]) for name in FACTORS}
         count = len(wanted["pose"])
         own = {name: self._tensor(code)[None].expand(count, -1) for name, code in portrait.codes.items()}
-        # the decoder knows poses as the tracker gives them
-        rest = torch.tensor(REST_POSE, device=self.device)
-        wanted["pose"], own["pose"] = wanted["pose"] + rest, own["pose"] + rest
-        canonical = self.decoder(portrait.canonical.expand(count, -1, -1), own, wanted)
-        # the difference to the portrait's own code, so that a held pose is exactly the portrait's
-        return apply_pose(canonical, portrait.pose + wanted["pose"] - own["pose"])
+        canonical, pose = portrait.canonical.expand(count, -1, -1), portrait.pose.expand(count, -1)
+        return driven_mesh(self.decoder, canonical, pose, own, wanted)
 
     def _flows(self, portrait: Portrait, driving: Tensor) -> Tensor:
         with torch.autocast(self.device.type, enabled=False):
