@@ -23,6 +23,9 @@ MESH_POINTS = 478
 
 _FLIP = (1.0, -1.0, -1.0)  # image axes (y down, z away) <-> head axes (y up, z towards the camera)
 
+_NEWTON_STEPS = 8
+"""More than it takes to all digits of float32 for faces, even for flat ones."""
+
 POSE_SCALE = 0.063
 """Crop units per centimetre when the log-scale entry of a pose is 0: a usual head crop."""
 
@@ -55,11 +58,10 @@ def fit_pose(mesh: Tensor) -> Tensor:
     target_mean = (weight * target).sum(-2, keepdim=True)
     source_centred, target_centred = source - source_mean, target - target_mean
     covariance = (weight * target_centred).transpose(-1, -2) @ source_centred
-    u, singular, vt = torch.linalg.svd(covariance)
-    sign = torch.ones_like(singular)
-    sign[..., 2] = torch.sign(torch.linalg.det(u @ vt))
-    rotation = u @ (sign[..., None] * vt)
-    scale = (singular * sign).sum(-1) / (weight * source_centred.square()).sum((-1, -2))
+    # where tensors are only described, for ONNX, there is no singular value decomposition
+    align = _align_by_newton if torch.compiler.is_compiling() else _align_by_svd
+    rotation, stretch = align(covariance)
+    scale = stretch / (weight * source_centred.square()).sum((-1, -2))
     origin = target_mean[..., 0, :] - scale[..., None] * (rotation @ source_mean[0])
     return torch.cat(
         [
@@ -70,6 +72,32 @@ def fit_pose(mesh: Tensor) -> Tensor:
         ],
         -1,
     )
+
+
+def _align_by_svd(covariance: Tensor) -> tuple[Tensor, Tensor]:
+    """The rotation that fits covariances `[..., 3, 3]` best, and the sum of what it explains `[...]` (Kabsch)."""
+    u, singular, vt = torch.linalg.svd(covariance)
+    sign = torch.ones_like(singular)
+    sign[..., 2] = torch.sign(torch.linalg.det(u @ vt))
+    return u @ (sign[..., None] * vt), (singular * sign).sum(-1)
+
+
+def _align_by_newton(covariance: Tensor) -> tuple[Tensor, Tensor]:
+    """As `_align_by_svd`, by the scaled Newton iteration for the polar factor (Higham 1986).
+
+    For covariances of positive determinant, which those of faces are: only a mirrored one has another.
+    """
+    x = covariance / torch.linalg.vector_norm(covariance, dim=(-2, -1), keepdim=True)
+    for _ in range(_NEWTON_STEPS):
+        a, b, c = x.unbind(-2)
+        cofactors = torch.stack(
+            [torch.linalg.cross(b, c), torch.linalg.cross(c, a), torch.linalg.cross(a, b)], -2
+        )
+        inverse = cofactors / (a * cofactors[..., 0, :]).sum(-1)[..., None, None]  # transposed
+        ratio = inverse.square().sum((-2, -1), keepdim=True) / x.square().sum((-2, -1), keepdim=True)
+        gamma = ratio.sqrt().sqrt()
+        x = (gamma * x + inverse / gamma) / 2
+    return x, (x * covariance).sum((-2, -1))
 
 
 def rotation_to_euler(rotation: Tensor) -> Tensor:
