@@ -31,6 +31,8 @@ class Training:
 
     steps: int = 1000
     """Optimiser steps after which the stage is finished."""
+    share: float = 1.0
+    """Share of a time budget that the stage gets in `pdfgc train all`, beside the shares of the stages yet to come."""
     batch: int = 16
     """Items per step, over all parts and processes."""
     accumulation: int = 1

@@ -14,6 +14,7 @@ import toy_stage
 from pdfgc.errors import InputError
 from pdfgc.training import run as run_module
 from pdfgc.training.logs import read_log
+from pdfgc.training.loop import Loop, Outcome
 from pdfgc.training.results import STAGES, Results, read_result
 from pdfgc.training.run import plan, train
 from pdfgc.training.stage import Setup, Stage
@@ -85,10 +86,37 @@ def test_an_earlier_stage_trained_further_is_noticed(data: Path, tmp_path: Path)
             train(stage, data=data, run=tmp_path, preset="tiny", changes=[*CHANGES, "training.steps=4"])
 
 
-def test_the_time_budget_ends_all(data: Path, tmp_path: Path) -> None:
+def test_the_time_budget_is_shared_and_leaves_a_model(data: Path, tmp_path: Path) -> None:
     outcomes = train("all", data=data, run=tmp_path, preset="tiny", changes=CHANGES, max_minutes=0)
-    assert [(o.stage, o.step, o.reason) for o in outcomes] == [("stage1", 1, "time")]
+    assert [(o.stage, o.step, o.reason) for o in outcomes] == [
+        ("stage1", 1, "time"),
+        ("stage2-lips", 1, "time"),
+    ]
     assert not Results(tmp_path).of("stage1").about["stages"]["stage1"]["finished"]
+    assert set(read_result(tmp_path / "model.safetensors").about["stages"]) == {"stage1", "stage2-lips"}
+
+
+def test_all_again_goes_on_with_what_nothing_is_built_on(
+    data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    train("all", data=data, run=tmp_path, preset="tiny", changes=CHANGES, max_minutes=0)
+    outcomes = train("all", data=data, run=tmp_path, preset="tiny", changes=CHANGES)
+    assert [(o.stage, o.step, o.reason) for o in outcomes] == [("stage2-lips", 3, "finished")]
+    assert "stage1 stays at step 1 of 3, because stage2-lips was built on it" in caplog.text
+
+
+def test_shares_divide_what_is_left(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    budgets = []
+    whole_run = Loop.run
+
+    def noted(self: Loop, max_minutes: float | None = None) -> Outcome:
+        budgets.append(max_minutes)
+        return whole_run(self, max_minutes)
+
+    monkeypatch.setattr(Loop, "run", noted)
+    changes = [*CHANGES, "stages.stage2_lips.training.share=3"]
+    train("all", data=data, run=tmp_path, preset="tiny", changes=changes, max_minutes=40)
+    assert budgets == [pytest.approx(10, abs=0.5), pytest.approx(40, abs=1)]  # stage1 finished early
 
 
 def test_a_misfit_names_the_module(data: Path, tmp_path: Path) -> None:

@@ -31,9 +31,15 @@ STAGES: dict[str, str] = {
     "stage2-pose": "pdfgc.training.stage2_pose",
     "stage3": "pdfgc.training.stage3",
 }
-"""The stages in the order of `all`, and the module whose `build(setup)` makes each."""
+"""The stages in the order of `all`, and the module whose `build(setup)` makes each for preset `small`."""
 
 log = logging.getLogger(__name__)
+
+
+def stage_module(name: str, family: str) -> str:
+    """The module that builds a stage for networks of a family (`Config.family`)."""
+    module = STAGES[name]
+    return module.replace(".training.", ".training.paper.") if family == "paper" else module
 
 
 @dataclass(frozen=True)
@@ -146,8 +152,8 @@ class Results:
 
 
 def write_model(run: Path) -> Path | None:
-    """Joins the results of all stages into `RUN/model.safetensors`; a later stage's module replaces an
-    earlier's.
+    """Joins the results of all stages into `RUN/model.safetensors`; a later stage's tensors replace an
+    earlier's of the same name.
 
     Returns:
         The file's path, or None when no stage has a result yet.
@@ -157,8 +163,6 @@ def write_model(run: Path) -> Path | None:
     about: dict[str, Any] = {"stages": {}}
     for stage in results.stages():
         result = results.of(stage)
-        replaced = {name.split(".", 1)[0] for name in result.tensors}
-        tensors = {name: tensor for name, tensor in tensors.items() if name.split(".", 1)[0] not in replaced}
         tensors.update(result.tensors)
         about.update({key: value for key, value in result.about.items() if key != "stages"})
         about["stages"].update(result.about["stages"])

@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import json
 import logging
+import math
 import os
 import time
 from collections.abc import Iterable
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +30,19 @@ from pdfgc.data.clips import ClipSet
 from pdfgc.devices import choose_device
 from pdfgc.errors import InputError
 from pdfgc.files import atomic_path
+from pdfgc.training import distributed
+from pdfgc.training.lock import locked
 from pdfgc.training.loop import Loop, Outcome
-from pdfgc.training.results import STAGES, Results, fingerprint, read_result, write_model, write_result
+from pdfgc.training.plan import describe
+from pdfgc.training.results import (
+    STAGES,
+    Results,
+    fingerprint,
+    read_result,
+    stage_module,
+    write_model,
+    write_result,
+)
 from pdfgc.training.stage import Setup, Stage
 
 log = logging.getLogger(__name__)
@@ -47,9 +60,12 @@ def train(
 ) -> list[Outcome]:
     """Trains a stage, or `all` of them in order, and joins what is there into `RUN/model.safetensors`.
 
-    With `all`, a stage that is finished is passed over and the time budget is shared: a stage that it leaves
-    unfinished is the first to go on in the next call. A single stage stopped before its end may still be
-    built upon by the next one; a warning says so.
+    With `all`, the time budget is divided among the stages that are left by their `share`, so that a model comes out
+    at the end of it; time that a stage does not need goes to the later ones. In the next call, stages that are
+    finished, or that later stages have been built on, are passed over. A single stage stopped before its end may still
+    be built upon by the next one; a warning says so.
+
+    Under `torchrun` the processes train together (`training.distributed`).
 
     Args:
         stage: `stage1`, `stage2-lips`, `stage2-eyes`, `stage2-pose`, `stage3` or `all`.
@@ -61,26 +77,46 @@ def train(
         device: `auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:1`.
 
     Raises:
-        InputError: for an unknown stage or configuration, data that does not fit, or a missing earlier stage.
+        InputError: for an unknown stage or configuration, data that does not fit, a missing earlier stage, or a run
+            that another process trains into.
         NonFiniteError: when training diverged.
     """
     names = _stage_names(stage)
     config = load_config(preset, changes)
-    target = choose_device(device)
     folder = Path(run)
     training, held_out = load_clips(Path(data), config)
     folder.mkdir(parents=True, exist_ok=True)
-    _write_text(folder / "config.yaml", config_to_yaml(config))
-    end = None if max_minutes is None else time.monotonic() + 60 * max_minutes
+    with distributed.joined(choose_device(device)) as own_device:
+        job = _Job(config, training, held_out, folder, own_device)
+        with locked(folder) if distributed.rank() == 0 else nullcontext():
+            if distributed.rank() == 0:
+                _write_text(folder / "config.yaml", config_to_yaml(config))
+            return _train_stages(names, job, max_minutes)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What all stages of one call are trained with."""
+
+    config: Config
+    training: ClipSet
+    held_out: ClipSet
+    run: Path
+    device: torch.device
+
+
+def _train_stages(names: list[str], job: _Job, max_minutes: float | None) -> list[Outcome]:
+    end = math.inf if max_minutes is None else time.monotonic() + 60 * max_minutes
+    left = [name for name in names if len(names) == 1 or not _is_settled(job.run, name, job.config)]
+    shares = [job.config.stage(name).training.share for name in left]
     outcomes = []
-    for name in names:
-        if len(names) > 1 and _is_finished(folder, name, config):
-            continue
-        left = None if end is None else (end - time.monotonic()) / 60
-        outcome = _train_stage(name, config, training, held_out, folder, left, target)
+    for number, name in enumerate(left):
+        now = time.monotonic()
+        share = shares[number] / sum(shares[number:])
+        outcome = _train_stage(name, job, now + share * (end - now))
         outcomes.append(outcome)
         log.info("%s: %s after step %d, %.1f minutes", name, outcome.reason, outcome.step, outcome.minutes)
-        if outcome.reason != "finished":
+        if outcome.reason == "stopped":
             break
     return outcomes
 
@@ -108,7 +144,7 @@ def plan(
     ]
     for name in names:
         setup = _setup(name, config, training, held_out, Path(run), pretend=True)
-        lines += _describe(_build(name, setup), config)
+        lines += describe(_build(name, setup), config.stage(name).training)
     return "\n".join(lines)
 
 
@@ -141,35 +177,32 @@ def _setup(
 
 
 def _build(name: str, setup: Setup) -> Stage:
-    stage: Stage = importlib.import_module(STAGES[name]).build(setup)
+    stage: Stage = importlib.import_module(stage_module(name, setup.config.family)).build(setup)
     return stage
 
 
-def _train_stage(
-    name: str,
-    config: Config,
-    training: ClipSet,
-    held_out: ClipSet,
-    run: Path,
-    max_minutes: float | None,
-    device: torch.device,
-) -> Outcome:
-    setup = _setup(name, config, training, held_out, run)
+def _train_stage(name: str, job: _Job, end: float) -> Outcome:
+    """Trains one stage until a moment of `time.monotonic`, and writes its result."""
+    config = job.config
+    setup = _setup(name, config, job.training, job.held_out, job.run)
     setup.cache.mkdir(exist_ok=True)
     setup.folder.mkdir(exist_ok=True)
-    # The same seed for the initial weights wherever the stage is begun.
-    torch.manual_seed(config.stage(name).training.seed)
-    stage = _build(name, setup)
+    with distributed.first_then_others():
+        # The same seed for the initial weights wherever the stage is begun.
+        torch.manual_seed(config.stage(name).training.seed)
+        stage = _build(name, setup)
     for needed in stage.requires:
         setup.earlier.of(needed)
-    _write_text(setup.folder / "config.yaml", config_to_yaml(config))
-    loop = Loop(stage, config, setup.folder, setup.earlier.used, device)
-    outcome = loop.run(max_minutes)
-    if outcome.worked or not (setup.folder / "weights.safetensors").is_file():
-        write_result(
-            setup.folder / "weights.safetensors", loop.exports(), _about(config, outcome, setup.earlier)
-        )
-        write_model(run)
+    loop = Loop(stage, config, setup.folder, setup.earlier.used, job.device)
+    if distributed.rank() == 0:
+        _write_text(setup.folder / "config.yaml", config_to_yaml(config))
+    minutes = None if end == math.inf else max(end - time.monotonic(), 0) / 60
+    outcome = loop.run(minutes)
+    path = setup.folder / "weights.safetensors"
+    if distributed.rank() == 0 and (outcome.worked or not path.is_file()):
+        write_result(path, loop.exports(), _about(config, outcome, setup.earlier))
+        write_model(job.run)
+    distributed.wait()
     return outcome
 
 
@@ -188,8 +221,8 @@ def _about(config: Config, outcome: Outcome, earlier: Results) -> dict[str, Any]
     }
 
 
-def _is_finished(run: Path, name: str, config: Config) -> bool:
-    """Whether a stage has all its steps, on the earlier stages as they are now.
+def _is_settled(run: Path, name: str, config: Config) -> bool:
+    """Whether `all` leaves a stage as it is: it has all its steps, or a later stage is built on what it has.
 
     Raises:
         InputError: when an earlier stage changed since.
@@ -204,27 +237,27 @@ def _is_finished(run: Path, name: str, config: Config) -> bool:
                 f"{stage} has been trained further since {name} was built on it; delete {run / name} to "
                 "begin it anew, or use another --run"
             )
-    return bool(about["finished"]) and about["step"] >= config.stage(name).training.steps
+    steps = config.stage(name).training.steps
+    if about["finished"] and about["step"] >= steps:
+        return True
+    later = _built_upon(run, name)
+    if later:
+        log.warning(
+            "%s stays at step %d of %d, because %s was built on it; delete %s to train %s further",
+            *(name, about["step"], steps, " and ".join(later)),
+            *(" and ".join(str(run / stage) for stage in later), name),
+        )
+    return bool(later)
 
 
-def _describe(stage: Stage, config: Config) -> list[str]:
-    """The lines of a stage's plan."""
-    training = config.stage(stage.name).training
-    trained = {name for phase in stage.phases for name in phase.modules}
-    sizes = {
-        name: sum(p.numel() for p in module.parameters()) / 1e6 for name, module in stage.modules.items()
-    }
-    # float32 weights of all; for trained ones also gradients, Adam's two moments and the average.
-    megabytes = 4 * (sum(sizes.values()) + 4 * sum(sizes[name] for name in trained))
-    lines = [
-        f"{stage.name}: {training.steps} steps of {training.batch} items, {training.precision}, "
-        f"learning rate {training.learning_rate:g} {training.schedule}"
-    ]
-    for name, millions in sizes.items():
-        lines.append(f"  {name}: {millions:.3f} M parameters, {'trained' if name in trained else 'frozen'}")
-    lines.append(f"  memory for weights, gradients, optimiser and averages: {megabytes:.0f} MB")
-    lines.append("  losses: " + json.dumps(dict(stage.weights)))
-    return lines
+def _built_upon(run: Path, name: str) -> list[str]:
+    """The later stages that have a result built on the stage."""
+    later = []
+    for stage in list(STAGES)[list(STAGES).index(name) + 1 :]:
+        path = run / stage / "weights.safetensors"
+        if path.is_file() and name in read_result(path).about["stages"][stage]["used"]:
+            later.append(stage)
+    return later
 
 
 def _write_text(path: Path, text: str) -> None:

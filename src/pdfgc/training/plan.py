@@ -1,0 +1,87 @@
+"""What a stage's training would do and need, in words: `pdfgc train --dry-run`."""
+
+from __future__ import annotations
+
+import json
+
+import torch
+from torch import Tensor
+
+from pdfgc.config import Training
+from pdfgc.training.descent import autocast
+from pdfgc.training.stage import Batch, Draw, Phase, Stage
+
+_TRIED = (2, 4)
+"""Items whose activations are measured; the difference is that of two more items, the rest does not grow with them."""
+
+_FLOAT = 4
+
+
+def describe(stage: Stage, training: Training) -> list[str]:
+    """The lines of a stage's plan: steps, networks, memory, losses.
+
+    The memory of activations is measured: a few items are drawn and go forward through every phase on the CPU.
+    """
+    trained = {name for phase in stage.phases for name in phase.modules}
+    counts = {name: sum(p.numel() for p in module.parameters()) for name, module in stage.modules.items()}
+    # Weights of all; for trained ones also gradients, Adam's two moments and the average.
+    state = _FLOAT * (sum(counts.values()) + 4 * sum(counts[name] for name in trained))
+    part = training.batch // training.accumulation
+    activations = _activations(stage, training, part)
+    lines = [
+        f"{stage.name}: {training.steps} steps of {training.batch} items, {training.precision}, "
+        f"learning rate {training.learning_rate:g} {training.schedule}"
+    ]
+    for name, count in counts.items():
+        lines.append(
+            f"  {name}: {count / 1e6:.3f} M parameters, {'trained' if name in trained else 'frozen'}"
+        )
+    return [
+        *lines,
+        f"  memory for weights, gradients, optimiser and averages: {_megabytes(state)}",
+        f"  memory for what the backward pass needs of {part} items: about {_megabytes(activations)}; "
+        "buffers of the convolutions and of the allocator come on top",
+        "  losses: " + json.dumps(dict(stage.weights)),
+    ]
+
+
+def _activations(stage: Stage, training: Training, items: int) -> float:
+    """Bytes that autograd keeps for the backward pass of so many items, in the phase that keeps most."""
+    few, more = (stage.batch(Draw(training.seed, 0, 0, count)) for count in _TRIED)
+    needs = []
+    for phase in stage.phases:
+        kept_of_few, kept_of_more = (_kept(stage, phase, batch, training) for batch in (few, more))
+        per_item = (kept_of_more - kept_of_few) / (_TRIED[1] - _TRIED[0])
+        needs.append(kept_of_few + per_item * (items - _TRIED[0]))
+    return max(needs)
+
+
+def _kept(stage: Stage, phase: Phase, batch: Batch, training: Training) -> int:
+    for name, module in stage.modules.items():
+        module.train(any(name in other.modules for other in stage.phases))
+        module.requires_grad_(name in phase.modules)
+    own = {
+        tensor.untyped_storage().data_ptr()
+        for module in stage.modules.values()
+        for tensor in module.state_dict().values()
+    }
+    kept: dict[int, int] = {}
+    alive: list[Tensor] = []
+
+    def note(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            kept[storage.data_ptr()] = storage.nbytes()
+            alive.append(tensor)  # so that no other tensor takes its place in memory
+        return tensor
+
+    with (
+        torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor),
+        autocast(training, torch.device("cpu")),
+    ):
+        stage.losses(phase.name, batch, 0)
+    return sum(kept.values())
+
+
+def _megabytes(count: float) -> str:
+    return f"{count / 1e6:.0f} MB"
