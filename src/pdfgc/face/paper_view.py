@@ -32,3 +32,9 @@ def view_mesh(mesh: np.ndarray) -> np.ndarray:
     """Meshes `[..., 478, 3]` from units of the head crop to units of the view: -1..1 across it; float32."""
     moved = mesh - np.array([0.0, 2 * VIEW_DOWN, 0.0])
     return (moved / VIEW_SIDE).astype(np.float32)
+
+
+def head_mesh(mesh: np.ndarray) -> np.ndarray:
+    """The inverse of `view_mesh`."""
+    moved = mesh * VIEW_SIDE
+    return (moved + np.array([0.0, 2 * VIEW_DOWN, 0.0])).astype(np.float32)

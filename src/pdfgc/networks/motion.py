@@ -14,7 +14,7 @@ from pdfgc.face.geometry import MESH_POINTS
 BLENDSHAPES = 52
 POSE = 6
 
-_POSE_UNITS = (0.2, 0.3, 0.15, 0.1, 0.1, 0.1)
+POSE_UNITS = (0.2, 0.3, 0.15, 0.1, 0.1, 0.1)
 """Radians and crop units by which poses are divided on their way in and multiplied on their way out."""
 
 
@@ -30,7 +30,7 @@ class MeshMotionEncoder(nn.Module):
         inputs = 3 * MESH_POINTS + BLENDSHAPES + POSE
         self.register_buffer("mean", torch.zeros(MESH_POINTS, 3))
         self.register_buffer("spread", torch.ones(()))
-        self.register_buffer("pose_units", torch.tensor(_POSE_UNITS), persistent=False)
+        self.register_buffer("pose_units", torch.tensor(POSE_UNITS), persistent=False)
         self.layers = nn.Sequential(
             nn.Linear(inputs, hidden),
             nn.LeakyReLU(0.1),
@@ -103,7 +103,7 @@ class PoseHead(FactorHead):
     def __init__(self, *, feature: int = 512, hidden: int = 512) -> None:
         super().__init__(feature=feature, hidden=hidden, code=POSE)
         self.skip = nn.Linear(feature, POSE)
-        self.register_buffer("pose_units", torch.tensor(_POSE_UNITS), persistent=False)
+        self.register_buffer("pose_units", torch.tensor(POSE_UNITS), persistent=False)
 
     def forward(self, feature: Tensor) -> Tensor:
         return (super().forward(feature) + self.skip(feature)) * self.pose_units

@@ -1,0 +1,1 @@
+"""The stages of preset `paper`: pictures in, pictures out, as the publication has them (spec 3)."""

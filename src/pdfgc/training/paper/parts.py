@@ -1,0 +1,66 @@
+"""The networks of preset `paper`, divided into the parts that stages train and hand on.
+
+A part is named by its place in the model, so that the results of all stages, side by side, are the model's weights:
+
+| part | trained in | what |
+|---|---|---|
+| `appearance` | 1, 3 | E_app |
+| `motion.model` | 1 | E_mot to the unified motion feature |
+| `motion.to_mouth`, `speech.model` | 2 | E_lip and E_aud to the contrastive feature |
+| `motion.mouth_embed`, `speech.mouth_embed` | 3 | from there to the lip code, which only the generator can teach |
+| `motion.to_eye`, `motion.eye_embed` | 2 | E_eye |
+| `motion.to_headpose`, `motion.headpose_embed` | 2 | E_pose |
+| `motion.to_emo`, `motion.emo_embed` | 3 | E_exp |
+| `generator` | 3 | G; stage 1's G0 is not kept |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import nn
+
+from pdfgc.config import Config
+from pdfgc.networks.paper.discriminator import Discriminator
+from pdfgc.networks.paper.motion import HEADS, MotionEncoder
+from pdfgc.training.results import Results
+
+TRUNK = "motion.model"
+
+
+def head_name(factor: str) -> str:
+    """The part that makes a factor's own feature of the unified one."""
+    return f"motion.to_{HEADS[factor]}"
+
+
+def code_name(factor: str) -> str:
+    """The part that makes a factor's code of its feature."""
+    return f"motion.{HEADS[factor]}_embed"
+
+
+def motion_parts(motion: MotionEncoder, *factors: str) -> dict[str, nn.Module]:
+    """The trunk, and head and code of the factors, by name; they are the encoder's own modules."""
+    names = [TRUNK] + [name(factor) for factor in factors for name in (head_name, code_name)]
+    return {name: motion.get_submodule(name.removeprefix("motion.")) for name in names}
+
+
+def make_discriminator(config: Config, people: int) -> Discriminator:
+    """D, which knows so many people."""
+    sizes = config.paper.networks
+    return Discriminator(
+        size=config.size,
+        people=people,
+        channels=sizes.discriminator_channels,
+        most_channels=sizes.discriminator_most,
+        blocks=sizes.discriminator_blocks,
+    )
+
+
+def load_parts(earlier: Results, parts: Mapping[str, nn.Module]) -> None:
+    """Loads each part from the latest stage that exports it.
+
+    Raises:
+        InputError: a part has not been trained in this run.
+    """
+    for name, part in parts.items():
+        earlier.load(name, part)

@@ -1,0 +1,55 @@
+"""What the stages that paint share: pictures to tensors and sheets, the adversarial losses, and the teachers' view."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pdfgc.networks.paper.discriminator import Discriminator
+from pdfgc.training.losses import feature_matching, hinge_real_or_fake, hinge_taken_for_real
+from pdfgc.training.stage import Batch
+
+MADE = "made"
+"""Entry of a batch under which the generator's phase leaves its pictures to the discriminator's of the same step."""
+
+SHEET = 6
+"""Rows of a sample sheet."""
+
+
+def to_float(pictures: Tensor) -> Tensor:
+    """`[..., 3, S, S]` uint8 to float32 in -1..1."""
+    return pictures.float() / 127.5 - 1
+
+
+def to_sheet(columns: Sequence[Tensor]) -> np.ndarray:
+    """Pictures `[N, 3, S, S]` in -1..1 side by side, one row for each of N: `[H, W, 3]` uint8."""
+    rows = torch.cat([column.float() for column in columns], 3)[:SHEET]
+    sheet = (rows.permute(0, 2, 3, 1).flatten(0, 1) + 1) * 127.5
+    return sheet.round().clamp(0, 255).byte().cpu().numpy()
+
+
+def discriminator_losses(network: Discriminator, real: Tensor, batch: Batch) -> dict[str, Tensor]:
+    """`discriminator`: the hinge loss on true pictures and on those that the generator has left in the batch."""
+    person = batch["person"]
+    real_score, fake_score = (network(pictures, person).score for pictures in (real, batch[MADE]))
+    return {
+        "discriminator": hinge_real_or_fake(real_score, fake_score),
+        "score_real": real_score.detach().mean(),
+        "score_made": fake_score.detach().mean(),
+    }
+
+
+def adversarial_losses(
+    network: Discriminator, made: Tensor, real: Tensor, person: Tensor
+) -> dict[str, Tensor]:
+    """`adversarial`: the generator's side of the hinge; `matching`: the discriminator's maps of both pictures."""
+    with torch.no_grad():
+        wanted = network(real, person).features
+    judged = network(made, person)
+    return {
+        "adversarial": hinge_taken_for_real(judged.score),
+        "matching": feature_matching(wanted, judged.features),
+    }

@@ -1,0 +1,115 @@
+"""Every stage of preset `paper_tiny` for a few steps on made-up clips."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pdfgc.config import config_from_dict, load_config
+from pdfgc.networks.paper.build import make_networks
+from pdfgc.training.results import read_result
+from pdfgc.training.run import plan, train
+from synthetic import write_clip_set
+
+STAGES = ("stage1", "stage2-lips", "stage2-eyes", "stage2-pose", "stage3")
+
+CHANGES = (
+    "training.steps=2",
+    "training.batch=2",
+    "training.sample_every=2",
+    "training.validate_every=2",
+    "weights.perceptual=0",
+    "data.held_out=[person_2]",
+)
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("shards")
+    write_clip_set(folder, identities=3, clips=1, frames=30, size=64)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("run")
+    train("all", data=shards, run=run, preset="paper_tiny", changes=CHANGES)
+    return run
+
+
+def _losses(run: Path, stage: str) -> list[dict[str, float]]:
+    lines = [json.loads(line) for line in (run / stage / "log.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("stage", "losses"),
+    [
+        ("stage1", {"l1", "motion", "adversarial", "matching", "discriminator"}),
+        ("stage2-lips", {"lips_to_speech", "speech_to_lips"}),
+        ("stage2-eyes", {"swap", "geometry"}),
+        ("stage2-pose", {"pose"}),
+        (
+            "stage3",
+            {"l1", "motion", "sync", "gaze", "correlation", "adversarial", "matching", "discriminator"},
+        ),
+    ],
+)
+def test_stage_logs_its_losses(trained: Path, stage: str, losses: set[str]) -> None:
+    steps = _losses(trained, stage)
+    assert [line["step"] for line in steps if losses & set(line)] == [1, 2]
+    for line in steps[:2]:
+        assert losses <= set(line)
+        assert all(np.isfinite(line[name]) for name in losses)
+    assert "validation" in steps[1]
+
+
+def test_the_stages_together_are_the_networks_of_the_model(trained: Path) -> None:
+    result = read_result(trained / "model.safetensors")
+    config = config_from_dict(result.about["config"])
+    assert config.family == "paper"
+    for name, network in make_networks(config.paper.networks, config.size).items():
+        network.load_state_dict(result.module(name))
+    assert {key.split(".")[0] for key in result.tensors} == {"appearance", "motion", "speech", "generator"}
+
+
+def test_frozen_parts_stay_and_trained_parts_move(trained: Path) -> None:
+    before = read_result(trained / "stage1" / "weights.safetensors").tensors
+    after = read_result(trained / "stage3" / "weights.safetensors").tensors
+    assert not any(name.startswith("motion.model") for name in after)
+    assert not torch.equal(before["appearance.conv1x1.weight"], after["appearance.conv1x1.weight"])
+    assert "motion.to_emo.0.weight" in after and "motion.to_mouth.0.weight" not in after
+
+
+def test_a_resumed_stage_has_the_same_losses(trained: Path, shards: Path, tmp_path: Path) -> None:
+    """Stage 3 has everything that could hide state: the bank, two optimisers, spectral norms, noise."""
+    for stage in STAGES[:-1]:
+        shutil.copytree(trained / stage, tmp_path / stage)
+    for steps in (1, 2):
+        train(
+            "stage3",
+            data=shards,
+            run=tmp_path,
+            preset="paper_tiny",
+            changes=[*CHANGES, f"stages.stage3.training.steps={steps}"],
+        )
+    resumed, straight = (
+        [line for line in _losses(run, "stage3") if line["step"] == 2] for run in (tmp_path, trained)
+    )
+    assert resumed == straight and len(resumed) == 1
+
+
+def test_the_plan_names_the_parts(shards: Path, tmp_path: Path) -> None:
+    text = plan("stage3", data=shards, run=tmp_path, preset="paper_tiny", changes=CHANGES)
+    assert "motion.to_emo" in text and "generator" in text and "frozen" in text
+
+
+def test_preset_paper_has_the_published_sizes() -> None:
+    config = load_config("paper")
+    assert config.size == 224 and config.stages.stage3.window == 13
+    assert config.stage("stage3").training.batch == 16
