@@ -8,6 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from pdfgc.data.clips import ClipSet
+from pdfgc.training.distributed import gather_rows
+from pdfgc.training.losses import info_nce, squared_correlation
+from pdfgc.training.memory_bank import MemoryBank
 from pdfgc.training.stage import Batch, Draw, Phase, Stage
 
 
@@ -82,3 +85,38 @@ class ToyStage(Stage):
     def validate(self) -> dict[str, float]:
         with torch.no_grad():
             return {"weight": float(self.modules[self.net][0].weight.sum())}  # type: ignore[index]
+
+
+class ComparingStage(Stage):
+    """A stage whose losses compare the items of a batch with each other and with a memory bank; nothing random.
+
+    `poison` is a step at which the last item holds a NaN.
+    """
+
+    name = "stage1"
+
+    def __init__(self, clips: ClipSet, poison: int | None = None) -> None:
+        self.clips = clips
+        self.poison = poison
+        self.weights = {"mesh": 1.0, "swap": 0.1, "correlation": 0.5}
+        self.net = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3))
+        self.bank = MemoryBank(16, answer=3, target=6)
+        self.modules = {"motion": self.net, "bank": self.bank}
+        self.phases = (Phase("motion", ("motion",)),)
+        self.exports = ("motion",)
+
+    def batch(self, draw: Draw) -> Batch:
+        inputs = np.stack([random.normal(size=6) for random in draw.items()]).astype(np.float32)
+        if draw.step == self.poison and draw.first > 0:
+            inputs[-1, 0] = np.nan
+        return {"input": torch.from_numpy(inputs)}
+
+    def losses(self, phase: str, batch: Batch, step: int) -> dict[str, Tensor]:
+        answer = self.net(batch["input"])
+        rows = self.bank.extend(answer=answer, target=batch["input"])
+        anchors, candidates = gather_rows(answer), gather_rows(batch["input"])[:, :3]
+        return {
+            "mesh": (answer - batch["input"][:, :3].sin()).square().mean(),
+            "swap": info_nce(anchors, candidates, temperature=0.5),
+            "correlation": squared_correlation(rows["answer"], rows["target"]),
+        }

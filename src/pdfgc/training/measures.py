@@ -32,7 +32,7 @@ class NotFinite:
     """The first place where something was."""
     names: tuple[str, ...]
     here: bool
-    """Whether it was in this process."""
+    """Whether the first of the names was in this process; losses of gathered rows fail in all processes together."""
 
 
 @dataclass
@@ -79,8 +79,5 @@ class Measures:
             return None
         first = bad[0][0]
         names = tuple(name for place, name in bad if place == first)
-        here = any(
-            place == first and name in names and not math.isfinite(value)
-            for (place, name), value in zip(self._places, own, strict=True)
-        )
+        here = not math.isfinite(own[self._places.index(bad[0])])
         return NotFinite(first, names, here)

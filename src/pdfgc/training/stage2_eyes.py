@@ -18,6 +18,7 @@ from pdfgc.data.faces import FaceTable, draw_clip
 from pdfgc.face.mesh import BLENDSHAPES
 from pdfgc.face.regions import region_weights
 from pdfgc.networks.motion import FactorHead, MeshMotionEncoder
+from pdfgc.training.distributed import gather_rows
 from pdfgc.training.losses import info_nce
 from pdfgc.training.stage import Batch, Draw, Phase, Setup, Stage
 from pdfgc.training.stage1 import FaceAugmentation
@@ -112,7 +113,7 @@ class EyesStage(Stage):
             motion(first, first_scores, batch["pose"][0]),
             motion(second, second_scores, batch["pose"][1]),
         ]
-        anchor, positive, negative = (head.contrast(feature) for feature in features)
+        anchor, positive, negative = (gather_rows(head.contrast(feature)) for feature in features)
         codes = head(torch.cat(features))
         targets = torch.cat([eye_targets(scores) for scores in (first_scores, first_scores, second_scores)])
         return {

@@ -14,6 +14,7 @@ from pdfgc.errors import InputError
 from pdfgc.networks.motion import FactorHead, MeshMotionEncoder
 from pdfgc.networks.speech_kinds import make_hearing, make_speech_network
 from pdfgc.priors.whisper import load_whisper_trunk
+from pdfgc.training.distributed import gather_rows
 from pdfgc.training.losses import info_nce
 from pdfgc.training.stage import Batch, Draw, Phase, Setup, Stage
 from pdfgc.training.stage1 import FaceAugmentation
@@ -124,7 +125,7 @@ class LipsStage(Stage):
 
     def losses(self, phase: str, batch: Batch, step: int) -> dict[str, Tensor]:
         """`lips_to_speech` and `speech_to_lips`: InfoNCE both ways (eq. 2, 3). The codes are learnt in stage 3."""
-        lips, speech = self._features(batch)
+        lips, speech = (gather_rows(features) for features in self._features(batch))
         return {
             "lips_to_speech": info_nce(lips, speech, temperature=self.temperature),
             "speech_to_lips": info_nce(speech, lips, temperature=self.temperature),
