@@ -14,8 +14,9 @@ from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 from pdfgc import progress
+from pdfgc import weights_commands as weights
 from pdfgc.arguments import Group, Option, Verb, complain, parse
-from pdfgc.errors import InputError, NonFiniteError
+from pdfgc.errors import DifferenceError, InputError, NonFiniteError
 from pdfgc.evaluation import commands as evaluation
 from pdfgc.evaluation import study_commands
 from pdfgc.evaluation import video_commands
@@ -264,41 +265,6 @@ def train(
         raise KeyboardInterrupt
 
 
-def weights_list() -> None:
-    """Lists the pretrained files that pdfgc uses, their licences, and where each lies on this machine.
-
-    The models themselves come with pdfgc. The files listed here are other people's: some come with pdfgc, the
-    others are fetched when something first needs them, such as training or `pdfgc evaluate`.
-    """
-    from pdfgc.weights import REGISTRY, find
-
-    for name, weight in REGISTRY.items():
-        try:
-            path = find(name)
-            where = str(path) if path else "not on this machine"
-        except InputError as error:
-            where = str(error)
-        sys.stdout.write(f"{name}  {weight.size / 1e6:.1f} MB  {weight.licence}\n")
-        sys.stdout.write(f"    {weight.origin}\n    {where}\n")
-
-
-def weights_fetch(
-    names: Annotated[tuple[str, ...], Option("names from `pdfgc weights list`; none means all", "NAME")] = (),
-    /,
-) -> None:
-    """Fetches pretrained files now, so that later work needs no connection.
-
-    Each is checked by its SHA-256 and kept in the cache: $PDFGC_CACHE, or ~/.cache/pdfgc.
-
-    Raises:
-        InputError: an unknown name, or a file that could not be fetched.
-    """
-    from pdfgc.weights import REGISTRY, entry, locate
-
-    for name in [entry(name).name for name in names] or list(REGISTRY):
-        say(f"{name}: {locate(name)}")
-
-
 def _load(name: str, device: str = "auto") -> Model:
     from pdfgc.model import load
 
@@ -334,7 +300,13 @@ VERBS: dict[str, Verb | Group] = {
     ),
     "weights": Group(
         "Pretrained files of others: what is used, and getting it",
-        {"list": weights_list, "fetch": weights_fetch},
+        {
+            "list": weights.list_files,
+            "fetch": weights.fetch_files,
+            "import-official": weights.import_official,
+            "export-official": weights.export_official,
+            "verify": weights.verify,
+        },
     ),
 }
 
@@ -363,7 +335,7 @@ def main(words: list[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except NonFiniteError as error:
+    except (DifferenceError, NonFiniteError) as error:
         complain(PROGRAM, str(error))
         return 1
     except (OSError, ImportError) as error:

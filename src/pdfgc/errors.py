@@ -16,3 +16,10 @@ class NonFiniteError(RuntimeError):
 
     The command line prints it without a traceback and exits with status 1.
     """
+
+
+class DifferenceError(RuntimeError):
+    """Numbers that were to be the same are not; the message says which.
+
+    The command line prints it without a traceback and exits with status 1.
+    """
