@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 from pdfgc import progress
 from pdfgc import weights_commands as weights
 from pdfgc.arguments import Group, Option, Verb, complain, parse
+from pdfgc.data import commands as data_commands
 from pdfgc.errors import DifferenceError, InputError, NonFiniteError
 from pdfgc.evaluation import commands as evaluation
 from pdfgc.evaluation import study_commands
@@ -188,36 +189,6 @@ def motion(
     say(f"{output}: {len(track)} frames, {float(track.duration):.2f} s, {track.found.mean():.0%} with a face")
 
 
-def prepare(
-    clips: Annotated[Path, Option("a folder of videos of people who talk, with sub-folders")],
-    /,
-    *,
-    output: Annotated[Path, Option("the folder of prepared clips; made or continued", "SHARDS", "-o")],
-    labels: Annotated[
-        Path | None,
-        Option("a table (tabs; columns file and identity, then any others) that says who speaks", "FILE"),
-    ] = None,
-    workers: Annotated[int, Option("videos worked on at the same time", "N")] = 1,
-    dry_run: Annotated[bool, Option("list the videos and who speaks in each, and stop")] = False,
-) -> None:
-    """Prepares videos for training: finds, crops and measures the faces, and cuts the sound to match.
-
-    Who speaks is told by --labels, else by the name of the folder that a video lies in, else by its own name
-    without a last number: anna_003.mp4 is anna. Videos that cannot be used are left out: SHARDS/index.json
-    says why. The same command again continues, and passes over what is done.
-
-    Raises:
-        InputError: no videos, a table that is none, or SHARDS that were prepared otherwise.
-    """
-    from pdfgc.data import prepare as preparation
-
-    if dry_run:
-        for job in preparation.list_jobs(clips, labels):
-            sys.stdout.write(f"{job.name}: {job.identity}\n")
-        return
-    say(f"{output}: {preparation.prepare(clips, output, workers=workers, labels=labels)}")
-
-
 def train(
     stage: Annotated[
         Literal["stage1", "stage2-lips", "stage2-eyes", "stage2-pose", "stage3", "all"],
@@ -288,7 +259,7 @@ def _check_not_input(output: Path, inputs: Sequence[Path | str | None]) -> None:
 VERBS: dict[str, Verb | Group] = {
     "animate": animate,
     "motion": motion,
-    "prepare": prepare,
+    "prepare": data_commands.prepare,
     "train": train,
     "evaluate": Group(
         "Measures how well drivers are followed, and what else moves",

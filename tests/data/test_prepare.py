@@ -1,27 +1,41 @@
-"""Videos to prepared clips."""
+"""Folders of videos to prepared folders."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from pdfgc.data import prepare as module
 from pdfgc.data.clips import ClipSet
-from pdfgc.data.prepare import guess_identity, list_jobs, prepare
-from pdfgc.data.tracking import Rejection, Tracked, TrackingSettings, judge
+from pdfgc.data.filters import Rejection
+from pdfgc.data.jobs import Job
+from pdfgc.data.prepare import prepare
+from pdfgc.data.settings import PrepareSettings
 from pdfgc.errors import InputError
 from pdfgc.face.crop import HEAD_SIDE, LIFT
 from pdfgc.face.geometry import POSE_SCALE, fit_pose
 from pdfgc.face.mesh import FACE_HEIGHT
-from pdfgc.face.tracker import Face
-from synthetic import talking_meshes, write_face_video
+from synthetic import write_face_video
 
-SETTINGS = TrackingSettings(size=64, shortest=4)
+SETTINGS = PrepareSettings(size=64, shortest=4, voice=0.0, listener="")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
 
 
 @pytest.fixture(scope="module")
@@ -37,16 +51,20 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def prepared(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("shards") / "out"
-    summary = prepare(videos, folder, settings=SETTINGS)
+    summary = prepare(videos, folder, licence="CC0", settings=SETTINGS)
     assert (summary.clips, summary.identities) == (1, 1)
     assert summary.rejected == {"no face": 1, "unreadable": 1}
-    assert str(summary) == "1 clips, 0.0 minutes, 1 people; rejected: 1 no face, 1 unreadable"
+    assert (summary.sync, summary.licences) == ({"not checked": 1}, {"CC0": 1})
+    assert str(summary) == (
+        "1 clips, 0.0 minutes, 1 people; rejected: 1 no face, 1 unreadable; sound: 1 not checked"
+    )
     return folder
 
 
 def test_a_clip_has_all_its_parts(prepared: Path) -> None:
     (clip,) = ClipSet.open(prepared)
     assert (clip.identity, clip.info.source) == ("eileen", "eileen/talk.mp4")
+    assert clip.info.labels == {"licence": "CC0"}
     assert len(clip) == 12 and clip.info.video_size == (256, 256)
     assert clip.times() == pytest.approx(np.arange(12) / 25)
     assert clip.info.time_base == Fraction(1, 25)
@@ -76,40 +94,51 @@ def test_the_index_says_why(prepared: Path) -> None:
         "broken_02.mp4": "unreadable",
     }
     assert index["counts"]["clips"] == 1
+    assert index["counts"]["licences"] == {"CC0": 1}
     assert not list(prepared.rglob("*.part*"))
 
 
 def test_a_second_call_does_only_what_is_missing(
     prepared: Path, videos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pdfgc.data import prepare as module
-
-    files = {path: path.read_bytes() for path in prepared.rglob("*") if path.is_file()}
+    files = contents(prepared)
     worked: list[str] = []
-    whole = module._prepare_job
+    whole = module.prepare_job
 
-    def note(job: module.Job, *rest: object) -> list[Rejection]:
+    def note(job: Job, target: Path, settings: PrepareSettings) -> list[Rejection]:
         worked.append(job.name)
-        return whole(job, *rest)  # type: ignore[arg-type]
+        return whole(job, target, settings)
 
-    monkeypatch.setattr(module, "_prepare_job", note)
-    prepare(videos, prepared, settings=SETTINGS)
+    monkeypatch.setattr(module, "prepare_job", note)
+    prepare(videos, prepared, licence="CC0", settings=SETTINGS)
     assert worked == []
     # Killed before the record of this video was written: it is done again, to the same bytes.
     (prepared / "records" / "eileen" / "talk.mp4.json").unlink()
     (prepared / "index.json").unlink()
-    prepare(videos, prepared, settings=SETTINGS)
+    (prepared / "clips" / "eileen" / ".talk.mp4.safetensors.123.part.safetensors").write_bytes(b"half")
+    prepare(videos, prepared, licence="CC0", settings=SETTINGS)
     assert worked == ["eileen/talk.mp4"]
-    assert {path: path.read_bytes() for path in prepared.rglob("*") if path.is_file()} == files
+    assert contents(prepared) == files
 
 
 def test_other_settings_need_another_folder(prepared: Path, videos: Path) -> None:
-    with pytest.raises(InputError, match="another output folder"):
-        prepare(videos, prepared, settings=dataclasses.replace(SETTINGS, size=32))
+    with pytest.raises(InputError, match=r"other settings \(size\); use another output folder"):
+        prepare(videos, prepared, settings=replace(SETTINGS, size=32))
+
+
+def test_a_changed_video_is_prepared_again(tmp_path: Path) -> None:
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    write_face_video(clips / "anna_1.mp4", frames=6)
+    prepare(clips, tmp_path / "out", settings=SETTINGS)
+    write_face_video(clips / "anna_1.mp4", frames=8)
+    prepare(clips, tmp_path / "out", settings=SETTINGS)
+    (clip,) = ClipSet.open(tmp_path / "out")
+    assert len(clip) == 8
 
 
 def test_a_long_video_gives_several_clips(videos: Path, tmp_path: Path) -> None:
-    settings = dataclasses.replace(SETTINGS, longest=8)
+    settings = replace(SETTINGS, longest=8)
     clips = tmp_path / "one"
     clips.mkdir()
     shutil.copy(videos / "eileen" / "talk.mp4", clips / "anna_1.mp4")
@@ -128,30 +157,30 @@ def test_a_long_video_gives_several_clips(videos: Path, tmp_path: Path) -> None:
 
 
 def test_without_pictures(videos: Path, tmp_path: Path) -> None:
-    prepare(videos / "eileen", tmp_path, settings=dataclasses.replace(SETTINGS, pictures=False))
+    prepare(videos / "eileen", tmp_path, settings=replace(SETTINGS, pictures=False))
     (clip,) = ClipSet.open(tmp_path)
     assert not clip.info.has_pictures and len(clip.mesh()) == 12
     assert clip.identity == "talk"
 
 
-def test_labels_come_from_a_table(videos: Path, tmp_path: Path) -> None:
-    table = tmp_path / "clips.tsv"
-    table.write_text("file\tidentity\tlicence\neileen/talk.mp4\tCollins\tpublic domain\n")
-    jobs = {job.name: job for job in list_jobs(videos, table)}
-    assert (jobs["eileen/talk.mp4"].identity, jobs["eileen/talk.mp4"].labels) == (
-        "Collins",
-        {"licence": "public domain"},
+def test_layouts_label_their_clips(videos: Path, tmp_path: Path) -> None:
+    take = tmp_path / "M003" / "video" / "front" / "angry" / "level_3"
+    take.mkdir(parents=True)
+    shutil.copy(videos / "eileen" / "talk.mp4", take / "001.mp4")
+    prepare(tmp_path, tmp_path / "mead", layout="mead", settings=SETTINGS)
+    (clip,) = ClipSet.open(tmp_path / "mead")
+    assert clip.identity == "M003"
+    assert (clip.info.labels["emotion"], clip.info.labels["level"]) == ("angry", "3")
+    utterance = tmp_path / "vox" / "mp4" / "id00012" / "21Uxsk56VDQ"
+    utterance.mkdir(parents=True)
+    shutil.copy(videos / "eileen" / "talk.mp4", utterance / "00001.mp4")
+    (utterance / "00001.txt").write_text(
+        "Identity : id00012\nOffset : -2\n\nFRAME X Y W H\n7 0.1 0.1 0.2 0.2\n"
     )
-    assert jobs["wall_01.mp4"].identity == "wall"
-    table.write_text("name,who\n")
-    with pytest.raises(InputError, match="columns file and identity"):
-        list_jobs(videos, table)
-
-
-def test_who_speaks_by_name() -> None:
-    assert guess_identity("anna_003.mp4") == "anna"
-    assert guess_identity("anna_maria.mp4") == "anna_maria"
-    assert guess_identity("m012/happy_3.mp4") == "m012"
+    prepare(tmp_path / "vox", tmp_path / "shards", layout="voxceleb2", settings=SETTINGS)
+    (clip,) = ClipSet.open(tmp_path / "shards")
+    assert (clip.identity, len(clip), clip.info.labels["stated_offset"]) == ("id00012", 12, "-2")
+    assert clip.path.relative_to(tmp_path).as_posix() == "shards/clips/id00012/21Uxsk56VDQ/00001.safetensors"
 
 
 def test_bad_input_is_said(tmp_path: Path) -> None:
@@ -159,38 +188,40 @@ def test_bad_input_is_said(tmp_path: Path) -> None:
         prepare(tmp_path, tmp_path / "out")
     with pytest.raises(InputError, match="expected a folder of videos"):
         prepare(tmp_path / "nothing", tmp_path / "out")
-    with pytest.raises(InputError, match="at least 1 worker"):
-        prepare(tmp_path, tmp_path / "out", workers=0)
-
-
-def test_judging_by_hand() -> None:
-    meshes, _ = talking_meshes(20, np.random.default_rng(0))
-
-    def frames(scale: float = 100.0, jump: float = 0.0, lost: int = 0) -> list[Tracked]:
-        result = []
-        for number, mesh in enumerate(meshes):
-            pixels = mesh * scale
-            pixels[:, 0] += jump if number >= 10 else 0
-            face = Face(pixels.astype(np.float32), np.zeros(52, np.float32), np.eye(4, dtype=np.float32))
-            result.append(Tracked(number, Fraction(number, 25), (256, 256), face if number >= lost else None))
-        return result
-
-    settings = TrackingSettings()
-    assert judge(frames(), settings) is None
-    assert judge(frames(lost=4), settings) is None
-    for part, reason in (
-        (frames(lost=5), "no face"),
-        (frames()[:9], "too short"),
-        (frames(scale=10.0), "tiny face"),
-        (frames(jump=80.0), "cut"),
-    ):
-        rejection = judge(part, settings)
-        assert rejection is not None and rejection.reason == reason
 
 
 @pytest.mark.slow
 def test_two_workers_make_the_same_bytes(videos: Path, prepared: Path, tmp_path: Path) -> None:
-    prepare(videos, tmp_path, workers=2, settings=SETTINGS)
-    for path in prepared.rglob("*"):
-        if path.is_file():
-            assert (tmp_path / path.relative_to(prepared)).read_bytes() == path.read_bytes()
+    prepare(videos, tmp_path, workers=2, licence="CC0", settings=SETTINGS)
+    assert contents(tmp_path) == contents(prepared)
+
+
+@pytest.mark.slow
+def test_a_killed_run_loses_one_clip_at_most(tmp_path: Path) -> None:
+    """kill -9 in the middle of a video; what was finished is kept untouched, and the end is the same to the byte."""
+    clips, killed = tmp_path / "clips", tmp_path / "killed"
+    clips.mkdir()
+    for number in range(2):
+        write_face_video(clips / f"anna_{number}.mp4", frames=40)
+    settings = replace(SETTINGS, longest=8)
+    program = (
+        "import sys\nfrom dataclasses import replace\nfrom pdfgc.data.prepare import prepare\n"
+        "from pdfgc.data.settings import PrepareSettings\n"
+        f"prepare({str(clips)!r}, sys.argv[1], settings={settings!r})\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program, str(killed)])
+    deadline = time.monotonic() + 120
+    while len(list((killed / "clips").glob("anna*"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.002)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    before = {path.name: path.stat().st_mtime_ns for path in (killed / "clips").glob("anna*")}
+    record = json.loads((killed / "records" / "anna_0.mp4.json").read_text())
+    assert not record["complete"] and 1 <= len(before) < 5
+    summary = prepare(clips, killed, settings=settings)
+    assert summary.clips == 10
+    after = {path.name: path.stat().st_mtime_ns for path in (killed / "clips").glob("anna*")}
+    redone = Counter(after[name] != time_written for name, time_written in before.items())
+    assert redone[True] <= 1
+    prepare(clips, tmp_path / "whole", settings=settings)
+    assert contents(killed) == contents(tmp_path / "whole")

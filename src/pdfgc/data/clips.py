@@ -64,6 +64,16 @@ class ClipInfo:
     """Seconds from the video's first frame to the clip's start; a long video gives several clips."""
     labels: dict[str, str] = field(default_factory=dict)
     """Anything else that is known: licence, emotion, language."""
+    framing: str = "head"
+    """What the crop shows: `head` or `voxceleb` (see `pdfgc.data.settings`)."""
+    sync: str = ""
+    """Whether the sound is in step: a verdict of `pdfgc.data.sound_offset`; empty where nobody listened."""
+    sound_late: float = 0.0
+    """Seconds by which the sound came late in the video before it was moved."""
+    sync_fit: float = 0.0
+    """Correlation of the mouth with the sound as it is stored."""
+    sound_fault: str = ""
+    """Why there is no sound though the video has some: `silent`, `no speech`, `out of step`."""
 
     @classmethod
     def from_json(cls, tree: Mapping[str, Any]) -> ClipInfo:
@@ -130,6 +140,19 @@ class Clip:
     def audio(self, start: int = 0, stop: int | None = None) -> np.ndarray:
         """Samples `start .. stop` of the sound at 16 kHz: `[n]` float32, -1..1; empty without sound."""
         return self._read("audio", slice(start, stop)).astype(np.float32) / 32768.0
+
+    def mel(self) -> np.ndarray:
+        """The paper's log-mel spectrum of the sound: `[80, columns]` float32, 0..1, 100 columns a second.
+
+        It is computed when asked for, not stored: it follows from the sound and would take as many bytes. The patch
+        of the frame at second t begins 8 columns before `round(100 t)` and has 20 (the paper's, spec 4).
+        """
+        import torch
+
+        from pdfgc.networks.mel import log_mel, paper_filters, paper_window, to_rms
+
+        wave = torch.from_numpy(self.audio())
+        return log_mel(to_rms(wave)[None], paper_filters(), paper_window())[0].numpy()
 
     def picture(self, frame: int) -> np.ndarray:
         """One head crop: `[size, size, 3]` uint8 RGB.
@@ -242,14 +265,20 @@ class ClipSet:
         return tuple(self.by_identity)
 
     def where(
-        self, *, pictures: bool | None = None, sound: bool | None = None, min_frames: int = 1
+        self,
+        *,
+        pictures: bool | None = None,
+        sound: bool | None = None,
+        min_frames: int = 1,
+        in_step: bool | None = None,
     ) -> ClipSet:
-        """The clips that have (or have no) pictures and sound, and at least so many frames."""
+        """The clips that have (or have no) pictures and sound, sound that surely is in step, and so many frames."""
         return ClipSet(
             clip
             for clip in self.clips
             if (pictures is None or clip.info.has_pictures == pictures)
             and (sound is None or (clip.info.samples > 0) == sound)
+            and (in_step is None or (clip.info.sync in ("in step", "shifted")) == in_step)
             and len(clip) >= min_frames
         )
 
