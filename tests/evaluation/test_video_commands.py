@@ -12,7 +12,7 @@ from PIL import Image
 from evaluation.fakes import FakeIdentity, FakeTracker, draw, performance, write_clip
 from pdfgc.errors import InputError
 from pdfgc.evaluation import judges, video_commands
-from pdfgc.evaluation.scores import METRICS, choose_metrics
+from pdfgc.evaluation.scores import IN_STEP, METRICS, choose_metrics
 from pdfgc.evaluation.scoring import match_by_name
 from pdfgc.evaluation.syncnet import SyncNet
 from pdfgc.face import tracker
@@ -140,7 +140,8 @@ def test_names_that_do_not_match(tmp_path: Path) -> None:
 
 
 def test_metrics_are_chosen_by_name() -> None:
-    assert choose_metrics([]) == METRICS
+    assert choose_metrics([], sound_offset=True) == METRICS
+    assert set(METRICS) - set(choose_metrics([])) == {IN_STEP}
     assert choose_metrics(["lmd", "psnr"]) == ("psnr", "lmd")
     with pytest.raises(InputError, match="got 'lpipz'"):
         choose_metrics(["lpipz"])

@@ -156,7 +156,7 @@ def match_frames(generated: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, 
 
     Args:
         generated: `[T]` rising seconds, time 0 the first frame.
-        truth: `[T']` likewise.
+        truth: `[T']` likewise. A single frame is a still, which stands for every moment.
 
     Returns:
         rows of the generated video that have a partner, and the row of the truth's frame nearest in time to each
@@ -164,9 +164,11 @@ def match_frames(generated: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, 
     """
     if not len(generated) or not len(truth):
         return np.zeros(0, int), np.zeros(0, int)
+    if len(truth) == 1:
+        return np.arange(len(generated)), np.zeros(len(generated), int)
     right = np.searchsorted(truth, generated).clip(0, len(truth) - 1)
     left = (right - 1).clip(0)
     nearest = np.where(np.abs(truth[left] - generated) <= np.abs(truth[right] - generated), left, right)
-    period = float(np.median(np.diff(truth))) if len(truth) > 1 else 0.04
+    period = float(np.median(np.diff(truth)))
     near = np.abs(truth[nearest] - generated) <= 0.75 * period
     return np.flatnonzero(near), nearest[near]

@@ -23,14 +23,25 @@ class Pair:
         truth: the video it is compared with.
         judges: look at them.
         skip: first generated frames that are not scored (the portrait itself in self-driving).
+        sound_late: seconds by which the truth's sound follows its picture too late, where that is known.
     """
 
-    def __init__(self, name: str, generated: Path, truth: Path, judges: Judges, *, skip: int = 0) -> None:
+    def __init__(
+        self,
+        name: str,
+        generated: Path,
+        truth: Path,
+        judges: Judges,
+        *,
+        skip: int = 0,
+        sound_late: float | None = None,
+    ) -> None:
         self.name = name
         self.generated = generated
         self.truth = truth
         self.judges = judges
         self.skip = skip
+        self.sound_late = sound_late
 
     @cached_property
     def rows(self) -> tuple[np.ndarray, np.ndarray]:

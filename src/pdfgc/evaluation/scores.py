@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from pdfgc.errors import InputError
+from pdfgc.evaluation.correlation import correlation
 from pdfgc.evaluation.lip_sync import mouth_correlations
 from pdfgc.evaluation.metrics.blinks import blink_rate_error, blink_synchrony
 from pdfgc.evaluation.metrics.csim import csim
@@ -106,6 +107,20 @@ def _mouth(pair: Pair) -> MetricResult:
     return mouth_correlations(theirs, ours, MEASURES["mouth"].min_sd)[0]
 
 
+def _mouth_in_step(pair: Pair) -> MetricResult:
+    """The mouth against the speaker's at the moment that the sound belongs to."""
+    name, late = "mouth_correlation_in_step", pair.sound_late
+    if late is None:
+        reason = "the sound's offset was not looked for (--sound-offset)"
+        return MetricResult(name, None, "", 0, {}, reason)
+    theirs = pair.theirs.signals.values["mouth"]
+    times = pair.ours.times + late
+    inside = (times >= pair.ours.times[0]) & (times <= pair.ours.times[-1])
+    ours = pair.ours.signals.at(times[inside]).values["mouth"]
+    result = correlation(theirs[inside], ours, MEASURES["mouth"].min_sd)
+    return replace(result, name=name, settings=result.settings | {"sound_late_seconds": late})
+
+
 def _blinks(
     metric: Callable[[np.ndarray, np.ndarray, np.ndarray], MetricResult],
 ) -> Callable[[Pair], MetricResult]:
@@ -147,6 +162,9 @@ SCORES: dict[str, Score] = {
     ),
     "mouth_correlation": Score(
         "mouth r", "mouth opening follows the true speaker's", "lips", "higher", _mouth
+    ),
+    "mouth_correlation_in_step": Score(
+        "mouth r in step", "the same with the sound's own offset taken out", "lips", "higher", _mouth_in_step
     ),
     "lse_c": Score("LSE-C", "SyncNet's confidence", "lips", "higher", _sync("lse_c")),
     "lse_d": Score("LSE-D", "SyncNet's distance", "lips", "lower", _sync("lse_d")),
@@ -207,6 +225,9 @@ POOLS: dict[str, Pool] = {
 }
 """Metrics of all pairs together."""
 
+IN_STEP = "mouth_correlation_in_step"
+"""Can be worked out only where the sound's offset is known."""
+
 NLSE_C = "nlse_c"
 """Worked out from the mean LSE-C, see `nlse`."""
 
@@ -230,8 +251,12 @@ def nlse(pairs: Sequence[Pair], generated: Sequence[MetricResult], reference: fl
     return nlse_c(mean, summarise([_sync("lse_c")(Pair(p.name, p.truth, p.truth, p.judges)) for p in pairs]))
 
 
-def choose_metrics(names: Sequence[str]) -> tuple[str, ...]:
-    """Checked names, in the order of `METRICS`; none given means all.
+def choose_metrics(names: Sequence[str], *, sound_offset: bool = False) -> tuple[str, ...]:
+    """Checked names, in the order of `METRICS`.
+
+    Args:
+        names: what was asked for; none means all (`IN_STEP` only with `sound_offset`, which it needs).
+        sound_offset: whether the sound's offset is looked for.
 
     Raises:
         InputError: an unknown name.
@@ -239,4 +264,6 @@ def choose_metrics(names: Sequence[str]) -> tuple[str, ...]:
     unknown = [name for name in names if name not in METRICS]
     if unknown:
         raise InputError(f"expected metrics out of {', '.join(METRICS)}, got {unknown[0]!r}")
-    return tuple(name for name in METRICS if name in names) if names else METRICS
+    if not names:
+        return tuple(name for name in METRICS if sound_offset or name != IN_STEP)
+    return tuple(name for name in METRICS if name in names)

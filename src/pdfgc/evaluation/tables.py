@@ -19,11 +19,11 @@ def label(metric: str) -> str:
 
 
 def number(value: float | None) -> str:
-    """Three significant digits or so; a dash where there is no value."""
+    """Two or three significant digits; a dash where there is no value."""
     if value is None:
         return "-"
     if value and abs(value) < 0.01:
-        return f"{value:.4f}"
+        return f"{value:.1e}" if abs(value) < 0.001 else f"{value:.4f}"
     return f"{value:.2f}" if abs(value) >= 1 else f"{value:.3f}"
 
 

@@ -1,0 +1,143 @@
+"""The clips that a protocol runs on: a folder, a list, or the test list of VoxCeleb2 or MEAD."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pdfgc.errors import InputError
+from pdfgc.evaluation.cases import list_clips
+
+if TYPE_CHECKING:
+    from pdfgc.data.jobs import Job
+
+
+@dataclass(frozen=True)
+class SourceClip:
+    """One clip of a test set.
+
+    Attributes:
+        name: unique, usable as a file's name.
+        video: the pictures.
+        sound: the file whose sound goes with them: the video itself, one beside it, or None.
+        identity: who speaks.
+    """
+
+    name: str
+    video: Path
+    sound: Path | None
+    identity: str
+
+
+def list_test_clips(
+    data: Path, layout: str, test_list: Path | None, limit: int | None, seed: int
+) -> list[SourceClip]:
+    """The clips of a test set.
+
+    Args:
+        data: a folder, a video, or a list (`cases.list_clips`); for VoxCeleb2 and MEAD the dataset's folder.
+        layout: `folder`, `voxceleb2` or `mead` (`pdfgc.data.layouts`).
+        test_list: a text file that names the clips to take, one a line: a path in the dataset with or without
+            its suffix (`id00017/01dfn2spqyE/00001`, `M003/front/angry/level_1/001` or with `_` for `/`), or an
+            identity for all its clips. Further words of a line are passed over, `#` begins a comment.
+        limit: at most so many, spread over the identities.
+        seed: draws which.
+
+    Raises:
+        InputError: nothing there, or a listed clip that is not in the dataset.
+    """
+    if layout == "folder" and (test_list is None or not data.is_dir()):
+        clips = [_plain(path) for path in list_clips(data)]
+    else:
+        from pdfgc.data.layouts import list_jobs
+
+        jobs = [job for job in list_jobs(data, layout) if not job.cut]  # type: ignore[arg-type]
+        clips = [_of_job(job) for job in (jobs if test_list is None else _listed(jobs, test_list))]
+    _require_unique(clips)
+    return clips if limit is None else spread(clips, limit, seed)
+
+
+def spread(clips: Sequence[SourceClip], limit: int, seed: int) -> list[SourceClip]:
+    """At most `limit` clips, as many identities as can be: one clip of each in turn, drawn by `seed`."""
+    draw = random.Random(seed)
+    people: dict[str, list[SourceClip]] = defaultdict(list)
+    for clip in clips:
+        people[clip.identity].append(clip)
+    for own in people.values():
+        draw.shuffle(own)
+    order = list(people)
+    draw.shuffle(order)
+    turns = max(map(len, people.values()), default=0)
+    taken = [people[who][turn] for turn in range(turns) for who in order if turn < len(people[who])][:limit]
+    return [clip for clip in clips if clip in taken]
+
+
+def partners(clips: Sequence[SourceClip], seed: int) -> list[SourceClip]:
+    """For each clip another one, of another person where there is one, drawn by `seed`.
+
+    Raises:
+        InputError: there is only one clip.
+    """
+    if len(clips) < 2:
+        raise InputError("expected at least two clips for a protocol that crosses clips, got one")
+    draw = random.Random(seed)
+    chosen = []
+    for clip in clips:
+        others = [other for other in clips if other.identity != clip.identity]
+        chosen.append(draw.choice(others or [other for other in clips if other is not clip]))
+    return chosen
+
+
+def _plain(path: Path) -> SourceClip:
+    from pdfgc.data.layouts.folder import guess_identity
+
+    return SourceClip(path.stem, path, path, guess_identity(path.name))
+
+
+def _of_job(job: Job) -> SourceClip:
+    name = str(Path(job.name).with_suffix("")) if Path(job.name).suffix == job.video.suffix else job.name
+    return SourceClip(name.replace("/", "_"), job.video, job.sound or job.video, job.identity)
+
+
+def _listed(jobs: Sequence[Job], test_list: Path) -> list[Job]:
+    try:
+        lines = test_list.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read the test list {test_list}: {error}") from error
+    names = [line.split("#")[0].split()[0] for line in lines if line.split("#")[0].strip()]
+    by_name: dict[str, list[Job]] = defaultdict(list)
+    for job in jobs:
+        stem = str(Path(job.name).with_suffix("")) if Path(job.name).suffix == job.video.suffix else job.name
+        for key in {stem, stem.replace("/", "_"), job.identity}:
+            by_name[key].append(job)
+    chosen: dict[str, Job] = {}
+    for name in names:
+        found = by_name.get(_key(name)) or by_name.get(_key(name).replace("_", "/"))
+        if not found:
+            raise InputError(f"{test_list} names {name}, which is not in the dataset")
+        chosen |= {job.name: job for job in found}
+    return list(chosen.values())
+
+
+def _key(name: str) -> str:
+    """A listed name without a suffix and without folders above the identity."""
+    stem = name.removesuffix(".mp4").removesuffix(".m4a").removesuffix(".wav").strip("/")
+    parts = stem.split("/")
+    known = ("mp4", "aac", "txt", "dev", "test", "vox2_test_mp4")
+    while len(parts) > 1 and parts[0] in known:
+        parts = parts[1:]
+    return "/".join(part for part in parts if part not in ("video", "audio"))
+
+
+def _require_unique(clips: Sequence[SourceClip]) -> None:
+    seen: dict[str, SourceClip] = {}
+    for clip in clips:
+        if clip.name in seen:
+            raise InputError(
+                f"expected clips of different names, but {seen[clip.name].video} and {clip.video} share one"
+            )
+        seen[clip.name] = clip

@@ -1,0 +1,144 @@
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from evaluation.fakes import FakeIdentity, FakeModel, FakeTracker, draw, performance, write_clip
+from pdfgc.errors import InputError
+from pdfgc.evaluation import judges, protocol_commands, studio
+from pdfgc.face import tracker
+from pdfgc.media.video import probe
+from pdfgc.priors import identity
+
+MOVING = {"mouth": 0.6, "brow": 0.3, "smile": 0.3, "lids": 0.15, "gaze_x": 0.2, "pitch": 8.0, "yaw": 12.0}
+
+
+@pytest.fixture
+def model(monkeypatch: pytest.MonkeyPatch) -> FakeModel:
+    fake = FakeModel()
+    monkeypatch.setitem(sys.modules, "pdfgc.model", SimpleNamespace(load=lambda name: fake))
+    monkeypatch.setattr(tracker, "FaceTracker", FakeTracker)
+    monkeypatch.setattr(identity, "FaceIdentity", FakeIdentity)
+    monkeypatch.setattr(judges, "lpips_distance", lambda: lambda a, b: float(np.abs(a - 1.0 * b).mean()))
+    monkeypatch.setattr(judges, "vgg_extractor", lambda: lambda p: p.mean((1, 2)))
+    monkeypatch.setattr(studio, "SIDE", 64)
+    return fake
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    write_clip(folder / "anna_0.mp4", performance(20, **MOVING))
+    write_clip(folder / "bob_0.mp4", performance(16, **{n: 0.6 * a for n, a in MOVING.items()}), sound=False)
+    return folder
+
+
+def _run(verb: Any, data: Path, report: Path, **options: Any) -> dict[str, Any]:
+    verb(data=data, report=report, **options)
+    results: dict[str, Any] = json.loads((report / "results.json").read_text())
+    return results
+
+
+def _values(results: dict[str, Any], name: str) -> dict[str, Any]:
+    (clip,) = (clip for clip in results["clips"] if clip["name"].startswith(name))
+    return {metric: result["value"] for metric, result in clip["metrics"].items()}
+
+
+def test_self_driving_of_a_perfect_puppet(model: FakeModel, data: Path, tmp_path: Path) -> None:
+    results = _run(protocol_commands.self_driving, data, tmp_path / "out")
+    assert results["protocol"] == "self" and results["settings"]["people"] == 2
+    scores = _values(results, "anna_0")
+    assert scores["mouth_correlation"] > 0.97 and scores["pose_error"] < 1e-4
+    assert scores["lmd"] < 1.0 and scores["lmd_m"] < 1.5
+    about = results["clips"][0]["about"]
+    assert about["first_scored_frame"] == 1 and about["frames"] == 20
+    assert about["drivers"]["audio"] == "anna_0.mp4" and about["portrait"]["frame"] == 0
+    assert len(about["truth_crop"]) == 3
+    assert results["clips"][1]["about"]["drivers"]["lips"] == "bob_0.mp4"  # no sound: lips by video
+    info = probe(tmp_path / "out" / "generated" / "anna_0.mp4")
+    assert (info.frames, info.has_audio) == (20, True)
+    assert not probe(tmp_path / "out" / "truth" / "bob_0.mp4").has_audio
+
+
+def test_the_ablation_holds_the_expression(model: FakeModel, data: Path, tmp_path: Path) -> None:
+    results = _run(protocol_commands.ablation, data, tmp_path / "out", seconds=0.4)
+    assert {clip["name"] for clip in results["clips"]} == {"anna_0__hold", "bob_0__hold"}
+    assert results["clips"][0]["about"]["drivers"]["expression"] == "hold"
+    assert results["clips"][0]["about"]["frames"] == 10
+    assert "expression_error" not in results["summary"] and "lmd_m" in results["summary"]
+
+
+def test_cross_video_expression_is_judged_by_the_other_clip(
+    model: FakeModel, data: Path, tmp_path: Path
+) -> None:
+    results = _run(protocol_commands.cross, data, tmp_path / "out")
+    assert [clip["name"] for clip in results["clips"]] == ["anna_0__bob_0", "bob_0__anna_0"]
+    scores = _values(results, "anna_0")
+    assert scores["mouth_correlation"] > 0.97 and scores["pose_error"] < 1e-4
+    assert "expression_error" in scores and "psnr" not in scores
+    assert scores["csim"] == pytest.approx(1, abs=1e-3)
+
+
+def test_cross_identity_keeps_the_portraits_person(model: FakeModel, data: Path, tmp_path: Path) -> None:
+    Image.fromarray(draw(person=0.5)).save(tmp_path / "eve.png")
+    results = _run(protocol_commands.cross_identity, data, tmp_path / "out", portraits=tmp_path / "eve.png")
+    assert {clip["name"] for clip in results["clips"]} == {"eve__anna_0", "eve__bob_0"}
+    assert results["summary"]["csim"]["value"] == pytest.approx(1, abs=1e-3)
+    assert "lmd" not in results["summary"] and results["summary"]["pose_error"]["value"] < 1e-4
+
+
+def test_a_killed_run_goes_on_and_new_weights_start_anew(
+    model: FakeModel, data: Path, tmp_path: Path
+) -> None:
+    import torch
+
+    _run(protocol_commands.self_driving, data, tmp_path / "out", limit=1)
+    assert model.avatars == 1
+    _run(protocol_commands.self_driving, data, tmp_path / "out", limit=1)
+    assert model.avatars == 1
+    with torch.no_grad():
+        model.generator.weight += 1
+    _run(protocol_commands.self_driving, data, tmp_path / "out", limit=1)
+    assert model.avatars == 2
+
+
+def test_what_cannot_be_used_is_left_out_with_its_reason(
+    model: FakeModel, data: Path, tmp_path: Path
+) -> None:
+    write_clip(data / "wall.mp4", [draw(present=0.0)] * 5)
+    results = _run(protocol_commands.self_driving, data, tmp_path / "out", metrics="lmd")
+    assert [entry["name"] for entry in results["skipped"]] == ["wall"]
+    assert "found no face" in results["skipped"][0]["reason"]
+    (tmp_path / "alone").mkdir()
+    (data / "wall.mp4").rename(tmp_path / "alone" / "wall.mp4")
+    with pytest.raises(InputError, match=r"nothing could be evaluated.*found no face"):
+        protocol_commands.self_driving(data=tmp_path / "alone", report=tmp_path / "other")
+
+
+def test_the_sounds_offset_is_recorded_and_taken_out(
+    model: FakeModel, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {"seconds": 0.08, "fit": 0.9, "verdict": "shifted"}
+    monkeypatch.setattr(protocol_commands, "_offsets", lambda folder: lambda video: found)
+    results = _run(protocol_commands.self_driving, data, tmp_path / "out", sound_offset=True)
+    assert results["clips"][0]["about"]["sound_offset"] == found
+    in_step = results["clips"][0]["metrics"]["mouth_correlation_in_step"]
+    assert in_step["settings"]["sound_late_seconds"] == 0.08
+    assert (
+        in_step["value"] < _values(results, "anna_0")["mouth_correlation"]
+    )  # the puppet was in step already
+    assert results["clips"][1]["about"]["sound_offset"] is None  # no sound
+
+
+def test_a_dry_run_lists_the_clips(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    protocol_commands.self_driving(data=data, report=tmp_path / "out", dry_run=True, limit=1)
+    assert len(capsys.readouterr().out.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(InputError, match="above 0"):
+        protocol_commands.self_driving(data=data, report=tmp_path / "out", seconds=0)
