@@ -20,7 +20,7 @@ from pdfgc.data import commands as data_commands
 from pdfgc.errors import DifferenceError, InputError, NonFiniteError
 from pdfgc.evaluation import commands as evaluation
 from pdfgc.evaluation import study_commands
-from pdfgc.evaluation import video_commands
+from pdfgc.evaluation import protocol_commands, video_commands
 from pdfgc.files import check_output
 
 if TYPE_CHECKING:
@@ -263,7 +263,15 @@ VERBS: dict[str, Verb | Group] = {
     "train": train,
     "evaluate": Group(
         "Measures how well drivers are followed, and what else moves",
-        {"control": evaluation.control, "cases": evaluation.cases, "videos": video_commands.videos},
+        {
+            "control": evaluation.control,
+            "self": protocol_commands.self_driving,
+            "cross": protocol_commands.cross,
+            "cross-identity": protocol_commands.cross_identity,
+            "ablation": protocol_commands.ablation,
+            "cases": evaluation.cases,
+            "videos": video_commands.videos,
+        },
     ),
     "study": Group(
         "Blinded user studies: making one, and scoring what was collected",
