@@ -10,9 +10,9 @@ from pdfgc.data.talking_head_3d.look import Look
 from pdfgc.data.talking_head_3d.model import PARTS, HeadModel
 
 # Where hair begins on the mean face: height over depth, both cm, from the neck by the ears to the forehead.
-_DEPTHS = (-9.0, -5.0, -2.2, -0.8, 0.8, 2.6, 4.2, 6.0)
-_HEIGHTS = (-4.5, -4.0, 0.5, 3.8, 4.6, 6.4, 8.6, 9.2)
-_LOW_SHARE = (1.0, 1.0, 0.8, 0.0, 0.0, 0.0, 0.0, 0.0)
+_DEPTHS = (-14.0, -8.0, -5.6, -4.2, -2.0, 0.5, 3.0, 5.5)
+_HEIGHTS = (-4.5, -4.0, 0.0, 2.2, 4.8, 6.8, 8.6, 9.2)
+_LOW_SHARE = (1.0, 1.0, 0.7, 0.0, 0.0, 0.0, 0.0, 0.0)
 _RISE = 1.3  # cm from the line to the full thickness
 _LONGEST, _NECK_DEPTH = 11.0, -4.0  # cm: no hair farther from the neck's axis
 _SUNK = 0.08  # cm under the skin where there is no hair, so that the shell leaves it along a clean line

@@ -28,6 +28,7 @@ PIVOT = np.array((0.0, -3.0, -4.0), np.float32)
 _PARTED = (
     0.35  # of jawOpen: mouth at which the light is baked, so that teeth and lips' inner sides are not black
 )
+_TEETH_OPEN = 0.4  # the least light on teeth: a smile bares them more than the baked mouth does
 _LID_OVERLAP = -0.04  # cm between the lids that blink 1 leaves: they meet, and a little more
 
 
@@ -262,6 +263,8 @@ class _Static:
         attributes = np.zeros((count, 10), np.float32)
         attributes[:, :3] = mean
         attributes[:, 3] = openness(parted, model.triangles)
+        teeth = model.part("teeth")
+        attributes[teeth, 3] = np.maximum(attributes[teeth, 3], _TEETH_OPEN)
         attributes[:, 4], attributes[:, 5] = model.masks["mouth"], model.masks["ears"]
         rest = model.fine(head._rest)
         for ball, centre, _ in head._eyes:

@@ -72,7 +72,7 @@ class Look:
         tone = random.uniform(0, 1) ** 1.4 * (len(_SKINS) - 1)
         step = int(tone)
         skin = _SKINS[step] + (tone - step) * (_SKINS[min(step + 1, len(_SKINS) - 1)] - _SKINS[step])
-        skin = linear(np.clip(skin * random.uniform(0.95, 1.05, 3), 0, 255))
+        skin = linear(np.clip(skin * random.uniform(0.96, 1.04) * random.uniform(0.985, 1.015, 3), 0, 255))
         dark = tone / (len(_SKINS) - 1)
         made_up = random.random() < 0.3
         lips = skin * (0.78, 0.42, 0.42) + linear((150, 20, 40)) * (0.35 if made_up else 0.08 * (1 - dark))
@@ -123,7 +123,9 @@ class Light:
             [np.sin(turns) * np.cos(heights), np.sin(heights), np.cos(turns) * np.cos(heights)], 1
         )
         warmth = random.uniform(-0.12, 0.12, (4, 1)) * np.array([1.0, 0.0, -1.0])
-        strengths = np.array([random.uniform(0.5, 1.0), random.uniform(0.0, 0.35), random.uniform(0.3, 0.6)])
+        strengths = np.array(
+            [random.uniform(0.35, 0.7), random.uniform(0.0, 0.25), random.uniform(0.25, 0.5)]
+        )
         return cls(
             lamps=lamps.astype(np.float32),
             lamp_colours=(strengths[:2, None] * (1 + warmth[:2])).astype(np.float32),
