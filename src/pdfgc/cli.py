@@ -19,8 +19,7 @@ from pdfgc.arguments import Group, Option, Verb, complain, parse
 from pdfgc.data import commands as data_commands
 from pdfgc.errors import DifferenceError, InputError, NonFiniteError
 from pdfgc.evaluation import commands as evaluation
-from pdfgc.evaluation import study_commands
-from pdfgc.evaluation import protocol_commands, video_commands
+from pdfgc.evaluation import protocol_commands, study_commands, video_commands
 from pdfgc.files import check_output
 
 if TYPE_CHECKING:
