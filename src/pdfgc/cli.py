@@ -17,6 +17,7 @@ from pdfgc import progress
 from pdfgc import weights_commands as weights
 from pdfgc.arguments import Group, Option, Verb, complain, parse
 from pdfgc.data import commands as data_commands
+from pdfgc.data import talking_head_3d_commands
 from pdfgc.errors import DifferenceError, InputError, NonFiniteError
 from pdfgc.evaluation import commands as evaluation
 from pdfgc.evaluation import protocol_commands, study_commands, video_commands
@@ -259,6 +260,7 @@ VERBS: dict[str, Verb | Group] = {
     "animate": animate,
     "motion": motion,
     "prepare": data_commands.prepare,
+    "heads": talking_head_3d_commands.heads,
     "train": train,
     "evaluate": Group(
         "Measures how well drivers are followed, and what else moves",
