@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pdfgc.networks.paper.build import make_motion
+from pdfgc.training.distributed import gather_rows
 from pdfgc.training.losses import info_nce
 from pdfgc.training.paper.eye_swap import swap_eyes
 from pdfgc.training.paper.frames import PaperClips
@@ -61,7 +62,7 @@ class PaperEyesStage(Stage):
         """`swap`: the anchor is near the frame whose eyes it has and far from the one whose face it has, and from the
         rest of the batch (eq. 4); `geometry`: the code is the state of lids and irises."""
         features = self._features(batch["pictures"].flatten(0, 1))
-        anchor, positive, negative = features.chunk(3)
+        anchor, positive, negative = (gather_rows(feature) for feature in features.chunk(3))
         codes = self.motion.embed("eyes", features)
         return {
             "swap": info_nce(anchor, torch.cat([positive, negative]), temperature=self.temperature),

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pdfgc.networks.paper.build import make_motion, make_speech
+from pdfgc.training.distributed import gather_rows
 from pdfgc.training.losses import info_nce
 from pdfgc.training.paper.frames import PaperClips
 from pdfgc.training.paper.parts import TRUNK, head_name, load_parts
@@ -59,7 +60,7 @@ class PaperLipsStage(Stage):
 
     def losses(self, phase: str, batch: Batch, step: int) -> dict[str, Tensor]:
         """`lips_to_speech` and `speech_to_lips`: InfoNCE both ways (eq. 2, 3)."""
-        lips, speech = self._features(batch)
+        lips, speech = (gather_rows(features) for features in self._features(batch))
         return {
             "lips_to_speech": info_nce(lips, speech, temperature=self.temperature),
             "speech_to_lips": info_nce(speech, lips, temperature=self.temperature),
