@@ -65,8 +65,10 @@ def features_of(wave: Tensor, hearing: Hearing) -> Tensor:
 
 
 def _cached(clip: Clip, hearing: Hearing, cache: Path) -> Tensor:
-    path = cache / f"{clip.path.stem}.{hearing.cached_as}.safetensors"
+    # By the video's folders too: VoxCeleb2 numbers the utterances of every video from 00001.
+    path = cache / Path(clip.info.source).parent / f"{clip.path.stem}.{hearing.cached_as}.safetensors"
     if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
         features = features_of(torch.from_numpy(clip.audio()), hearing).half()
         with atomic_path(path) as temporary:
             save_file({"features": features}, temporary)
