@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import shutil
 import signal
 from collections.abc import Generator
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
@@ -24,6 +27,12 @@ Parts = list[Batch]
 _AHEAD = 3
 """Batches that each worker has ready or in hand: one step that reads much may not hold up the others."""
 
+_SHARED_MEMORY = Path("/dev/shm")
+
+_ENOUGH = 4 << 30
+"""Bytes of shared memory below which batches go through pipes: containers often have 64 MiB, and writing past the end
+kills a worker."""
+
 
 @dataclass(frozen=True)
 class _Failure:
@@ -32,20 +41,32 @@ class _Failure:
     message: str
 
 
-class _Steps(Dataset[Parts | _Failure]):
+@dataclass(frozen=True)
+class _Copies:
+    """Batches as arrays, which are sent through a pipe; tensors would be sent in shared memory."""
+
+    parts: list[dict[str, np.ndarray]]
+
+    def tensors(self) -> Parts:
+        return [{name: torch.from_numpy(array) for name, array in part.items()} for part in self.parts]
+
+
+@dataclass(frozen=True)
+class _Steps(Dataset[Parts | _Copies | _Failure]):
     """The batch of every step, by its number; the same wherever and whenever it is made."""
 
-    def __init__(self, stage: Stage, training: Training) -> None:
-        self.stage, self.training = stage, training
+    stage: Stage
+    training: Training
+    copies: bool
 
-    def __len__(self) -> int:
-        return self.training.steps
-
-    def __getitem__(self, step: int) -> Parts | _Failure:
+    def __getitem__(self, step: int) -> Parts | _Copies | _Failure:
         try:
-            return make_parts(self.stage, self.training, step)
+            parts = make_parts(self.stage, self.training, step)
         except InputError as error:
             return _Failure(str(error))
+        if self.copies:
+            return _Copies([{name: tensor.numpy() for name, tensor in part.items()} for part in parts])
+        return parts
 
 
 def make_parts(stage: Stage, training: Training, step: int) -> Parts:
@@ -65,8 +86,9 @@ def iterate_batches(
 ) -> Generator[Parts, None, None]:
     """The parts of the batch of every step, in order.
 
-    With `training.workers` the batches are made ahead by so many processes, which share the stage's data as it was when
-    they began (they are forked) and hand tensors over in shared memory. For a GPU they come in pinned memory.
+    With `training.workers` the batches are made ahead by so many processes, which share the stage's data as it was
+    when they began (they are forked) and hand tensors over in shared memory, where there is enough of it. For a GPU
+    they come in pinned memory.
 
     Raises:
         InputError: what `Stage.batch` raises.
@@ -76,8 +98,9 @@ def iterate_batches(
         log.warning("batches are made in the training process: this system cannot fork workers")
         workers = 0
     loader = DataLoader(
-        _Steps(stage, training),
+        _Steps(stage, training, copies=workers > 0 and _is_short_of_shared_memory()),
         batch_size=None,
+        collate_fn=_as_it_is,
         sampler=steps,
         num_workers=workers,
         prefetch_factor=_AHEAD if workers else None,
@@ -89,7 +112,20 @@ def iterate_batches(
     for parts in loader:
         if isinstance(parts, _Failure):
             raise InputError(parts.message)
-        yield parts
+        yield parts.tensors() if isinstance(parts, _Copies) else parts
+
+
+def _as_it_is(item: object) -> object:
+    return item
+
+
+def _is_short_of_shared_memory() -> bool:
+    if not _SHARED_MEMORY.is_dir():  # not Linux: shared memory is not a file system of its own
+        return False
+    free = shutil.disk_usage(_SHARED_MEMORY).free
+    if free < _ENOUGH:
+        log.info("batches go through pipes: %s has only %d MiB", _SHARED_MEMORY, free >> 20)
+    return free < _ENOUGH
 
 
 def _begin_worker(worker: int) -> None:
