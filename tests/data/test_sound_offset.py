@@ -116,6 +116,7 @@ def test_correlations_by_hand() -> None:
 def test_verdicts_by_hand() -> None:
     assert clear_fit(16.0) == 0.3 and clear_fit(4.0) == pytest.approx(0.55) and clear_fit(0.0) == 0.9
     assert SoundOffset(0.04, 0.62, 0.60, 4.0).verdict == "in step"
+    assert SoundOffset(0.04, 0.56, 0.50, 4.0).verdict == "in step", "as good as where it is clear"
     assert SoundOffset(0.20, 0.62, 0.30, 4.0).verdict == "shifted"
     assert SoundOffset(0.20, 0.50, 0.30, 4.0).verdict == "unsure", "too little for four seconds"
     assert SoundOffset(0.20, 0.50, 0.30, 16.0).verdict == "shifted", "enough for sixteen"

@@ -57,12 +57,12 @@ class SoundOffset:
     @property
     def verdict(self) -> Verdict:
         """`shifted` and `in step` are sure; `unsure` is anything between noise and music and a still mouth."""
-        if self.unshifted >= clear_fit(self.duration) and self.fit - self.unshifted < BETTER:
+        if self.fit < clear_fit(self.duration):
+            return "unsure"
+        if self.fit - self.unshifted < BETTER:
             return "in step"
         at_the_edge = abs(self.seconds) >= float(REACH)
-        if self.fit >= clear_fit(self.duration) and self.fit - self.unshifted >= BETTER and not at_the_edge:
-            return "shifted"
-        return "unsure"
+        return "unsure" if at_the_edge else "shifted"
 
     @property
     def correction(self) -> Fraction:
@@ -73,9 +73,10 @@ class SoundOffset:
 def clear_fit(duration: float) -> float:
     """The correlation from which a fit over so many seconds is believed.
 
-    The best of 31 shifts of a sound of somebody else correlates by chance, the more so the shorter the clip:
-    measured on 603 clips against 4,800 foreign sounds, its 95th percentile is 0.59 at 3 s, 0.42 at 5 s, 0.34 at 9 s
-    and 0.27 above 12 s.
+    The best of 31 shifts of somebody else's sound correlates by chance, the more so the shorter the clip: the 95th
+    percentile over 4,800 pairs was 0.59 at 3 s, 0.42 at 5 s, 0.34 at 9 s and 0.27 above 12 s. With these limits 2 % of
+    7,151 foreign sounds were believed, and of 603 clips (most by speakers of the model's training) that were made
+    0.2 s late 97 % were found late, all of them to 20 ms.
     """
     return min(max(_CLEAR_AT_ONE_SECOND / max(duration, 1e-6) ** 0.5, _CLEAR_LEAST), _CLEAR_MOST)
 
@@ -181,9 +182,12 @@ def correlations(seen: np.ndarray, times: np.ndarray, heard: np.ndarray) -> list
 @cache
 def listener(name: str) -> Model:
     """The model that listens, one a process."""
-    from pdfgc.model import load
+    from pdfgc.model import Model, load
 
-    return load(name)
+    model = load(name)
+    if not isinstance(model, Model):
+        raise InputError(f"expected a listener that speaks through a face mesh, but got preset {model.preset}")
+    return model
 
 
 def _rows(model: Model, wave: np.ndarray) -> list[np.ndarray]:
