@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -279,7 +280,7 @@ class Run:
         torch.manual_seed(self.step)
         share = self.step / self.steps
         for group in self.optimizer.param_groups:
-            group["lr"] = RATE * min(1.0, self.step / 100) * 0.5 * (1 + np.cos(np.pi * share))
+            group["lr"] = RATE * min(1.0, self.step / 100) * 0.5 * (1 + math.cos(math.pi * share))
         loss = contrast_in_time(self.judge, windows.draw(np.random.default_rng(self.step)))
         self.optimizer.zero_grad()
         loss.backward()

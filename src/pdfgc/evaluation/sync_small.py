@@ -73,5 +73,6 @@ def judge_mouths(mouths: Mouths, features: Tensor, judge: SyncJudge) -> np.ndarr
         seen = judge.see(normalise(torch.from_numpy(mouths.pictures)[None]))[0]
         heard = judge.hear(speech_rows(features.float(), count + 2 * SHIFT, first)[None])[0]
     start = first + np.arange(count) / RATE
-    inside = (start >= -1e-6) & (start + 2 * SHIFT / RATE <= len(features) / FEATURE_RATE)
+    end = start + (2 * SHIFT + 1) / RATE
+    inside = (start >= -1e-6) & (end <= len(features) / FEATURE_RATE + 1e-6)
     return frame_distances(seen.numpy(), heard.numpy(), mouths.usable & inside)
