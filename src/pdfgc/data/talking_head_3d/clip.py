@@ -48,6 +48,7 @@ class Truth:
         times: `[T]` seconds.
         pose: `[T, 3]` pitch, yaw, roll in radians, signs as in `pdfgc.face.geometry.fit_pose`.
         position: `[T, 3]` of the head's origin in camera axes (x right, y up, z nearer), cm.
+        scale: `[T]` pixels a centimetre at the head's origin.
         gaze: `[T, 2]` radians in the head: to the image's right, down.
         blink: `[T, 2]` subject's left and right lid, 0 open to 1 shut.
         lips: `[T, 8]` weights of `speech.LIP_ACTIONS`.
@@ -59,6 +60,7 @@ class Truth:
     times: np.ndarray
     pose: np.ndarray
     position: np.ndarray
+    scale: np.ndarray
     gaze: np.ndarray
     blink: np.ndarray
     lips: np.ndarray
@@ -76,6 +78,7 @@ class Truth:
             "times": performance.times,
             "pose": performance.pose,
             "position": np.stack([head.origin(act) for act in acts]),
+            "scale": np.array([head.scale(act) for act in acts]),
             "gaze": performance.gaze,
             "blink": performance.blink,
             "lips": performance.lips,

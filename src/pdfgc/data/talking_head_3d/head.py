@@ -125,9 +125,8 @@ class Head:
         """
         points = self._pose(self._points(act), act)
         projected = self.camera.project(points, self.size)
-        pixels_per_cm = self.camera.project(np.array([[0, 0, act.shift[2]], [1, 0, act.shift[2]]]), self.size)
-        scale = float(pixels_per_cm[1, 0] - pixels_per_cm[0, 0])
-        mesh = np.concatenate([projected[:, :2], -scale * (points[:, 2:] - act.shift[2])], 1)
+        depth = points[:, 2:] - self.origin(act)[2]
+        mesh = np.concatenate([projected[:, :2], -self.scale(act) * depth], 1)
         return mesh.astype(np.float32)
 
     def canonical_mesh(self, act: Act) -> np.ndarray:
@@ -137,6 +136,12 @@ class Head:
     def origin(self, act: Act) -> np.ndarray:
         """Where the head's origin is: `[3]` cm in camera axes about the middle of the picture."""
         return self._turned(np.zeros((1, 3), np.float32), np.ones(1, np.float32), act)[0]
+
+    def scale(self, act: Act) -> float:
+        """Pixels a centimetre at the head's origin."""
+        x, y, z = self.origin(act)
+        ends = self.camera.project(np.array([(x, y, z), (x + 1, y, z)]), self.size)
+        return float(ends[1, 0] - ends[0, 0])
 
     @cached_property
     def _rest(self) -> np.ndarray:
