@@ -18,8 +18,8 @@ class ShotDetector:
 
     A cut is a frame that differs from the one before it, as a grey thumbnail of 32 x 32, by at least 0.06 of full
     scale on average and four times as much as any of the five changes before it: a camera that moves or a head that
-    turns changes many frames in a row alike. On 339 clips it found two flashes, a jump cut and two broken beginnings of files,
-    and nothing else.
+    turns changes many frames in a row alike. On 339 clips it found two flashes, a jump cut and two broken beginnings
+    of files, and nothing else.
     """
 
     def __init__(self) -> None:
