@@ -24,6 +24,8 @@ from pdfgc.errors import InputError
 
 T = TypeVar("T")
 
+_ABLATIONS = "ablations"
+
 
 @dataclass(frozen=True)
 class Training:
@@ -211,14 +213,15 @@ def load_config(preset: str = "small", changes: Iterable[str] = ()) -> Config:
     """The configuration of a preset with changes.
 
     Args:
-        preset: the name of a preset in the package (`small`, `tiny`), or the path of a YAML file.
+        preset: the name of a preset in the package (`small`, `tiny`, `ablations/window_7`), or the path of a YAML file.
         changes: `key=value` each, the key with dots (`stages.stage3.window=7`), the value in YAML.
 
     Raises:
         InputError: for an unknown preset or key (the nearest one is named), a value of the wrong type, or a
             change without `=`.
     """
-    config = dataclasses.replace(_load_preset(preset), preset=Path(preset).stem)
+    name = preset if preset in list_presets() else Path(preset).stem
+    config = dataclasses.replace(_load_preset(preset), preset=name)
     for change in changes:
         key, equals, text = change.partition("=")
         if not equals:
@@ -251,9 +254,11 @@ def config_to_yaml(config: Config) -> str:
 
 
 def list_presets() -> list[str]:
-    """Names of the presets in the package."""
+    """Names of the presets in the package; those of ablations are such as `ablations/window_7`."""
     folder = resources.files("pdfgc") / "presets"
-    return sorted(Path(entry.name).stem for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+    files = [entry.name for entry in folder.iterdir()]
+    files += [f"{_ABLATIONS}/{entry.name}" for entry in (folder / _ABLATIONS).iterdir()]
+    return sorted(name.removesuffix(".yaml") for name in files if name.endswith(".yaml"))
 
 
 def apply_changes(config: Config, tree: Mapping[str, Any], new_entries: bool = False) -> Config:
