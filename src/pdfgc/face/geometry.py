@@ -23,7 +23,7 @@ MESH_POINTS = 478
 
 _FLIP = (1.0, -1.0, -1.0)  # image axes (y down, z away) <-> head axes (y up, z towards the camera)
 
-_NEWTON_STEPS = 8
+_NEWTON_STEPS = 6
 """More than it takes to all digits of float32 for faces, even for flat ones."""
 
 POSE_SCALE = 0.063
@@ -87,16 +87,15 @@ def _align_by_newton(covariance: Tensor) -> tuple[Tensor, Tensor]:
 
     For covariances of positive determinant, which those of faces are: only a mirrored one has another.
     """
-    x = covariance / torch.linalg.vector_norm(covariance, dim=(-2, -1), keepdim=True)
+    turn = covariance.new_tensor([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])
+    turns = torch.stack([turn, turn.T])  # of rows or columns, by one and by two
+    x = covariance
     for _ in range(_NEWTON_STEPS):
-        a, b, c = x.unbind(-2)
-        cofactors = torch.stack(
-            [torch.linalg.cross(b, c), torch.linalg.cross(c, a), torch.linalg.cross(a, b)], -2
-        )
-        inverse = cofactors / (a * cofactors[..., 0, :]).sum(-1)[..., None, None]  # transposed
-        ratio = inverse.square().sum((-2, -1), keepdim=True) / x.square().sum((-2, -1), keepdim=True)
-        gamma = ratio.sqrt().sqrt()
-        x = (gamma * x + inverse / gamma) / 2
+        one, two = (turns @ x[..., None, :, :]).unbind(-3)
+        cofactors = (one @ turn.T) * (two @ turn) - (one @ turn) * (two @ turn.T)
+        determinant = (x * cofactors).sum((-2, -1), keepdim=True) / 3
+        size = determinant.pow(1 / 3)
+        x = (x / size + cofactors * (size / determinant)) / 2
     return x, (x * covariance).sum((-2, -1))
 
 

@@ -1,0 +1,1 @@
+"""A model's networks as ONNX files, for runtimes without torch."""
