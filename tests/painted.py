@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from PIL import Image
 
+from pdfgc.face.crop import CropBox, head_box
 from pdfgc.face.geometry import POSE_SCALE, apply_pose, canonical_face, fit_pose
 from pdfgc.face.tracker import Face
-from pdfgc.motion import BLINK, FACTORS, GAZE
+from pdfgc.motion import BLINK, FACTORS, GAZE, SMOOTHING, MotionTrack
 
 JAW_OPEN, BLINK_LEFT, SMILE = 25, 9, 44
 NOBODY = (0, 0, 0)
@@ -127,6 +128,14 @@ class FakeModel:
         codes["eyes"][:, GAZE] = pose[:, 1, None]
         codes["pose"][:] = pose
         return codes
+
+    def box(self, faces: Sequence[Face]) -> CropBox:
+        """The whole head."""
+        return head_box(faces)
+
+    def smooth(self, track: MotionTrack, strength: float) -> MotionTrack:
+        """The usual widths."""
+        return track.smooth(**{name: width * strength for name, width in SMOOTHING.items()})
 
     def encode_speech(self, wave: Iterable[np.ndarray], fps: Fraction) -> Iterator[np.ndarray]:
         """Rows as soon as their samples are there."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from pdfgc.drivers import Driver, Drivers, Missing, MotionEncoder, Part, check_driver
+from pdfgc.drivers import Driver, Drivers, Missing, MotionEncoder, Part, check_driver, require_aligned
 from pdfgc.errors import InputError
 from pdfgc.motion import BLINK, FACTORS, GAZE, MotionTrack
 from pdfgc.performance import Performance, Renderer, head_view, picture_view
@@ -37,6 +37,10 @@ MAX_FACES = 16
 """Faces of a portrait that can be told apart by number."""
 
 
+_NO_MESH, _NO_BLENDSHAPES = np.empty((0, 3), np.float32), np.empty(0, np.float32)
+"""Of aligned pictures, in which no face is looked for; models that take those look at neither."""
+
+
 class Portrait(Protocol):
     """A portrait encoded by a model."""
 
@@ -46,7 +50,7 @@ class Portrait(Protocol):
 
 
 class TalkingModel(MotionEncoder, Renderer, Protocol):
-    """All that an avatar asks of a model; `pdfgc.model.Model` is one."""
+    """All that an avatar asks of a model; `pdfgc.model.Model` and `pdfgc.paper_model.PaperModel` are."""
 
     def encode_speech(self, wave: Iterable[np.ndarray], fps: Fraction) -> Iterator[np.ndarray]:
         """Lip codes `[n, 500]`; row i is about time i / fps of the sound (mono, 16 kHz, in blocks)."""
@@ -63,6 +67,8 @@ class Avatar:
         portrait: a picture of any kind and size, a video (its first frame with a face), or pixels `[H, W, 3]`
             uint8 RGB.
         face: which of several faces, 0 the largest.
+        aligned: the portrait and the drivers of this avatar are cut as VoxCeleb's frames are (224 px folders of the
+            paper's authors) and are taken as they are; for models of preset `paper`.
 
     Attributes:
         picture: `[H, W, 3]` uint8, the whole picture.
@@ -71,21 +77,34 @@ class Avatar:
         name: the picture's file name.
 
     Raises:
-        InputError: the picture cannot be read, shows no face, or not that many.
+        InputError: the picture cannot be read, shows no face, or not that many; with `aligned`, it is not square.
     """
 
     def __init__(
-        self, model: TalkingModel, portrait: str | os.PathLike[str] | np.ndarray, *, face: int = 0
+        self,
+        model: TalkingModel,
+        portrait: str | os.PathLike[str] | np.ndarray,
+        *,
+        face: int = 0,
+        aligned: bool = False,
     ) -> None:
-        from pdfgc.face.crop import crop, crop_mesh, head_box, visible_square
+        from pdfgc.face.crop import crop, crop_mesh, visible_square
 
         self.model = model
         self.name = "picture" if isinstance(portrait, np.ndarray) else Path(portrait).name
-        self.picture, found = _find_face(portrait, self.name, face)
-        self.box = head_box([found])
+        self._aligned = aligned
+        self._portrait: Portrait
+        if aligned:
+            looking = require_aligned(model)
+            self.picture = next(_pictures(portrait))
+            self.box = looking.aligned_box(self.picture.shape[1], self.picture.shape[0])
+            self._portrait = model.portrait(looking.cut_aligned(self.picture), _NO_MESH, _NO_BLENDSHAPES)
+        else:
+            self.picture, found = _find_face(portrait, self.name, face)
+            self.box = model.box([found])
+            head = crop(self.picture, self.box, model.size)
+            self._portrait = model.portrait(head, crop_mesh(found.mesh, self.box), found.blendshapes)
         self._visible = visible_square(self.box, self.picture.shape[1], self.picture.shape[0])
-        head = crop(self.picture, self.box, model.size)
-        self._portrait: Portrait = model.portrait(head, crop_mesh(found.mesh, self.box), found.blendshapes)
         self.codes = {name: np.asarray(self._portrait.codes[name], np.float32) for name in FACTORS}
 
     def animate(
@@ -144,7 +163,13 @@ class Avatar:
         rate = None if fps is None else exact_rate(fps)
         length = _length(audio, duration)
         drivers = Drivers(
-            self.model, self.codes, missing=missing, smooth=smooth, folder_fps=folder_fps, until=length
+            self.model,
+            self.codes,
+            missing=missing,
+            smooth=smooth,
+            folder_fps=folder_fps,
+            until=length,
+            aligned=self._aligned,
         )
         parts = {slot: drivers.resolve(slot, driver) for slot, driver in chosen.items()}
         if rate is None:

@@ -25,6 +25,7 @@ from pdfgc.files import check_output
 
 if TYPE_CHECKING:
     from pdfgc.model import Model
+    from pdfgc.paper_model import PaperModel
 
 PROGRAM = "pdfgc"
 DESCRIPTION = """\
@@ -62,6 +63,10 @@ MissingFaces = Annotated[
     _reading("frames that show no face: hold the last one, pass smoothly over them, or fail"),
 ]
 Device = Annotated[str, Option("auto (a GPU where there is one), cpu, cuda, cuda:1", "DEVICE")]
+Aligned = Annotated[
+    bool,
+    _reading("pictures are cut as VoxCeleb's are and taken as they are; for models of preset paper"),
+]
 FolderRate = Annotated[str, _reading("frames a second of folders of numbered frames", "FPS")]
 
 
@@ -93,6 +98,7 @@ def animate(
         _reading("how much videos are smoothed in time: 1 as usual, 0 not at all", "FACTOR"),
     ] = 1.0,
     folder_fps: FolderRate = "25",
+    aligned: Aligned = False,
     fps: Annotated[
         str | None, _picture("frames a second, such as 25 or 30000/1001 (default: 25)", "FPS")
     ] = None,
@@ -134,7 +140,7 @@ def animate(
     inputs = [portrait, audio, lips, pose, eyes, gaze, blink, expression, track]
     _check_output(output, SUFFIXES, inputs)
     _check_not_input(output.with_suffix(SUFFIX), inputs)
-    performance = Avatar(_load(model, device), portrait, face=face).animate(
+    performance = Avatar(_load(model, device), portrait, face=face, aligned=aligned).animate(
         audio=audio,
         lips=lips,
         expression=expression,
@@ -168,6 +174,7 @@ def motion(
     output: Annotated[Path, Option("the track to write, .safetensors", "OUT", "-o")],
     missing: MissingFaces = "hold",
     folder_fps: FolderRate = "25",
+    aligned: Aligned = False,
     model: ModelName = "small",
 ) -> None:
     """Saves the motion of a clip as a track, which drives a portrait without the clip.
@@ -181,10 +188,14 @@ def motion(
     Raises:
         InputError: a clip that cannot be read or shows no face.
     """
-    from pdfgc.drivers import read_motion
+    from pdfgc.drivers import read_aligned, read_motion
 
     _check_output(output, (".safetensors",), [clip])
-    track = read_motion(clip, _load(model), missing=missing, fps=folder_fps)
+    encoder = _load(model)
+    if aligned:
+        track = read_aligned(clip, encoder, fps=folder_fps)
+    else:
+        track = read_motion(clip, encoder, missing=missing, fps=folder_fps)
     track.save(output)
     say(f"{output}: {len(track)} frames, {float(track.duration):.2f} s, {track.found.mean():.0%} with a face")
 
@@ -236,7 +247,7 @@ def train(
         raise KeyboardInterrupt
 
 
-def _load(name: str, device: str = "auto") -> Model:
+def _load(name: str, device: str = "auto") -> Model | PaperModel:
     from pdfgc.model import load
 
     return load(name, device=device)

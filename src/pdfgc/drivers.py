@@ -5,19 +5,19 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Literal, Protocol, get_args
+from typing import IO, TYPE_CHECKING, Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 
 from pdfgc.errors import InputError
 from pdfgc.idle import idle_track
-from pdfgc.motion import FACTORS, SMOOTHING, MotionTrack
+from pdfgc.motion import FACTORS, MotionTrack
 from pdfgc.progress import track as show_progress
 from pdfgc.timing import Number, exact_rate
 
@@ -72,6 +72,37 @@ class MotionEncoder(Protocol):
     ) -> dict[str, np.ndarray]:
         """Codes `{factor: [T, D]}` of head crops `[T, S, S, 3]` uint8, crop meshes and blendshapes."""
 
+    def box(self, faces: Sequence[Face]) -> CropBox:
+        """The square around the faces of a clip, or of one picture, that crops show."""
+
+    def smooth(self, track: MotionTrack, strength: float) -> MotionTrack:
+        """A driver's track smoothed in time: 1 as usual for this model, 0 not at all."""
+
+
+@runtime_checkable
+class AlignedModel(Protocol):
+    """The part of a model that takes pictures as they are aligned already; `pdfgc.paper_model.PaperModel` is one."""
+
+    def aligned_box(self, width: int, height: int) -> CropBox:
+        """The square of an aligned picture that it sees."""
+
+    def cut_aligned(self, picture: np.ndarray) -> np.ndarray:
+        """That square `[S, S, 3]` of a picture `[H, W, 3]` uint8."""
+
+    def encode_pictures(self, crops: np.ndarray) -> dict[str, np.ndarray]:
+        """Codes `{factor: [T, D]}` of squares `[T, S, S, 3]` uint8."""
+
+
+def require_aligned(model: object) -> AlignedModel:
+    """The model, if it takes aligned pictures.
+
+    Raises:
+        InputError: if it does not.
+    """
+    if not isinstance(model, AlignedModel):
+        raise InputError("aligned pictures are for models of preset paper; this one finds the faces itself")
+    return model
+
 
 @dataclass(frozen=True)
 class Part:
@@ -95,10 +126,11 @@ class Drivers:
         model: encodes the faces.
         own: the portrait's codes `{factor: [D]}`, which `hold` and `idle` are about.
         missing: what stands for frames without a face.
-        smooth: widths of the smoothing, relative to `motion.SMOOTHING`; 0 for none. Saved tracks that were
-            smoothed already are left alone.
+        smooth: how much drivers are smoothed, relative to the model's usual way; 0 for not at all. Saved tracks
+            that were smoothed already are left alone.
         folder_fps: frames a second of folders of numbered frames.
         until: seconds of a driver that are needed, None for all of it.
+        aligned: whether pictures are aligned already (`read_aligned`).
     """
 
     def __init__(
@@ -110,15 +142,17 @@ class Drivers:
         smooth: float = 1.0,
         folder_fps: Number = 25,
         until: Fraction | None = None,
+        aligned: bool = False,
     ) -> None:
         if not 0 <= smooth <= 100:
             raise InputError(f"smoothing must lie between 0 (none) and 100 times the usual, not {smooth}")
         self._model = model
         self._own = MotionTrack.still(own)
         self._missing: Missing = missing
-        self._widths = {name: width * smooth for name, width in SMOOTHING.items()}
+        self._smooth = smooth
         self._folder_fps = folder_fps
         self._until = until
+        self._aligned = aligned
         self._ready: dict[MotionTrack | str, Part] = {}
 
     def resolve(self, slot: str, driver: Driver) -> Part:
@@ -143,13 +177,15 @@ class Drivers:
         track = driver if isinstance(driver, MotionTrack) else self._read(Path(driver))
         track.require_model(self._model.fingerprint)
         if "smoothed" not in track.metadata:
-            track = track.smooth(**self._widths)
+            track = self._model.smooth(track, self._smooth)
         moves = len(track) > 1
         return Part(track, moves, moves)
 
     def _read(self, path: Path) -> MotionTrack:
         if path.suffix.lower() == ".safetensors":
             return MotionTrack.load(path)
+        if self._aligned:
+            return read_aligned(path, self._model, fps=self._folder_fps, until=self._until)
         return read_motion(path, self._model, missing=self._missing, fps=self._folder_fps, until=self._until)
 
 
@@ -221,6 +257,38 @@ def read_motion(
             "source": Path(path).name,
             "frames_without_face": f"{len(seen.found) - count} ({missing})",
         },
+    )
+
+
+def read_aligned(
+    path: str | os.PathLike[str],
+    model: MotionEncoder,
+    *,
+    fps: Number = 25,
+    until: Fraction | None = None,
+) -> MotionTrack:
+    """The motion codes of frames that are aligned as VoxCeleb's are, taken as they are; no face is looked for.
+
+    Args:
+        path: a video, a picture or a folder of numbered frames, all square.
+        model: of preset `paper`.
+        fps: frames a second of a folder.
+        until: seconds that are needed.
+
+    Raises:
+        InputError: a file that cannot be read, frames that are not square, or a model that finds faces itself.
+    """
+    looking = require_aligned(model)
+    times: list[Fraction] = []
+    parts: list[dict[str, np.ndarray]] = []
+    frames = _frames(Path(path), exact_rate(fps), until, f"motion of {Path(path).name}")
+    while batch := list(islice(frames, BATCH)):
+        times.extend(time for _, time in batch)
+        parts.append(looking.encode_pictures(np.stack([looking.cut_aligned(image) for image, _ in batch])))
+    return MotionTrack.from_codes(
+        {name: np.concatenate([part[name] for part in parts]) for name in FACTORS},
+        times=times,
+        metadata={"model": model.fingerprint, "preset": model.preset, "source": Path(path).name},
     )
 
 
@@ -321,12 +389,12 @@ class _Follower:
 
 def _encode(path: Path, model: MotionEncoder, seen: _Seen, fps: Fraction) -> dict[str, np.ndarray]:
     """Codes `{factor: [F, D]}` of the frames with a face."""
-    from pdfgc.face.crop import crop_mesh, head_box
+    from pdfgc.face.crop import crop_mesh
     from pdfgc.face.tracker import Face
 
     count = len(seen.meshes)
     sample = np.unique(np.linspace(0, count - 1, min(count, BOX_FACES)).round().astype(int))
-    box = head_box([Face(np.array(seen.meshes[n]), seen.blendshapes[n], np.eye(4)) for n in sample])
+    box = model.box([Face(np.array(seen.meshes[n]), seen.blendshapes[n], np.eye(4)) for n in sample])
     codes = {name: np.empty((count, size), np.float32) for name, size in FACTORS.items()}
     pictures = _crops(path, seen, fps, box, model.size) if model.needs_crops else None
     for start in range(0, count, BATCH):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 import torch
@@ -18,9 +18,10 @@ from pdfgc.config import config_from_dict
 from pdfgc.devices import choose_device, fast_autocast
 from pdfgc.errors import InputError
 from pdfgc.face.geometry import fit_pose, remove_pose
-from pdfgc.motion import FACTORS
+from pdfgc.listening import listen
+from pdfgc.motion import FACTORS, SMOOTHING, MotionTrack
 from pdfgc.networks.codec import driven_mesh, face_codes
-from pdfgc.networks.hearing import SAMPLE_RATE, hear
+from pdfgc.networks.hearing import SAMPLE_RATE
 from pdfgc.networks.mesh_decoder import MeshDecoder
 from pdfgc.networks.mesh_warp import MeshWarpGenerator, PortraitFeatures, Window
 from pdfgc.networks.motion import FactorHead, MeshMotionEncoder, PoseHead
@@ -31,6 +32,12 @@ from pdfgc.training.results import Result, read_result
 
 if TYPE_CHECKING:
     from pdfgc.avatar import Avatar
+    from pdfgc.face.crop import CropBox
+    from pdfgc.face.tracker import Face
+    from pdfgc.paper_model import PaperModel
+
+Engine = Literal["torch", "onnx"]
+"""What can paint frames."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,7 @@ class Model:
         preset: name of the configuration.
         size: side of head crops and rendered frames in pixels.
         device: where it computes; what goes in and comes out are numpy arrays all the same.
+        painter: paints frames `[T, S, S, 3]` uint8 from driving meshes in the generator's place, where it is set.
         fingerprint: differs for any two models whose codes mean different things; tracks carry it.
     """
 
@@ -70,6 +78,7 @@ class Model:
         self.size = config.size
         self.about = result.about
         self.device = torch.device(device)
+        self.painter: Callable[[Portrait, Tensor], np.ndarray] | None = None
         wide: dict[str, Any] = {"feature": sizes.motion, "hidden": sizes.motion_hidden}
         self.motion = MeshMotionEncoder(**wide)
         self.heads = {
@@ -120,6 +129,16 @@ class Model:
 
         return Avatar(self, portrait, face=face)
 
+    def box(self, faces: Sequence[Face]) -> CropBox:
+        """The square of a clip, or of one picture, that crops show: the head."""
+        from pdfgc.face.crop import head_box
+
+        return head_box(faces)
+
+    def smooth(self, track: MotionTrack, strength: float) -> MotionTrack:
+        """A driver's track under Gaussians of `motion.SMOOTHING` times `strength`."""
+        return track.smooth(**{name: width * strength for name, width in SMOOTHING.items()})
+
     @torch.inference_mode()
     def encode_motion(
         self, crops: np.ndarray | None, meshes: np.ndarray, blendshapes: np.ndarray
@@ -149,16 +168,9 @@ class Model:
         Yields:
             `[n, 500]` float32; row i stands for second i / fps of the sound.
         """
-        blocks = (torch.from_numpy(np.asarray(block, np.float32)) for block in wave)
-        row, rate = 0, self.hearing.rate
-        for samples, features, first, _, end in hear(blocks, self.hearing, self.device):
-            rows = np.arange(row, max(row, -(-end * fps.numerator // (rate * fps.denominator))))
-            if len(rows) == 0:
-                continue
-            row = int(rows[-1]) + 1
-            since = torch.tensor([float(Fraction(int(r)) / fps - Fraction(first, rate)) for r in rows])
-            codes = self.speech(features[None], since[None].to(self.device))[0].cpu()
-            yield (codes * speech_share(samples, since, SAMPLE_RATE)[:, None]).numpy()
+        for heard in listen(wave, fps, self.hearing, self.device):
+            codes = self.speech(heard.features[None], heard.since[None].to(self.device))[0].cpu()
+            yield (codes * speech_share(heard.samples, heard.since, SAMPLE_RATE)[:, None]).numpy()
 
     @torch.inference_mode()
     def portrait(self, image: np.ndarray, mesh: np.ndarray, blendshapes: np.ndarray) -> Portrait:
@@ -201,6 +213,8 @@ class Model:
             `[T, S, S, 3]` uint8.
         """
         driving = self.driving_mesh(portrait, codes)
+        if self.painter is not None:
+            return self.painter(portrait, driving)
         count = len(driving)
         with fast_autocast(self.device):
             frames, _, _ = self.generator(
@@ -229,17 +243,47 @@ class Model:
         return torch.from_numpy(np.ascontiguousarray(values)).to(self.device).float()
 
 
-def load(name: str | Path = "small", *, device: str = "auto") -> Model:
-    """Load a model.
+@overload
+def load(name: Literal["small"] = ..., *, device: str = ..., engine: Engine = ...) -> Model: ...
+
+
+@overload
+def load(name: str | Path, *, device: str = ..., engine: Engine = ...) -> Model | PaperModel: ...
+
+
+def load(name: str | Path = "small", *, device: str = "auto", engine: Engine = "torch") -> Model | PaperModel:
+    """Load a model; which networks it has, its file says.
 
     Args:
         name: `small` (the weights in the package), a folder of a training run, or a `.safetensors` file.
         device: where it computes: `auto` (a GPU where there is one), `cpu`, `cuda`, `cuda:1`.
+        engine: what paints the frames: `torch`, or `onnx`, ONNX Runtime on the CPU (the extra `export`).
 
     Raises:
-        InputError: when there is no such model or device, or the file is not one.
+        InputError: when there is no such model, device or engine, or the file is not one.
     """
-    where = choose_device(device)
+    where = choose_device("cpu" if (engine, device) == ("onnx", "auto") else device)
+    model = _make(_read(name), where)
+    if engine == "onnx":
+        from pdfgc.engines import paint_by_onnx
+
+        if not isinstance(model, Model):
+            raise InputError(f"the engine onnx does not paint models of preset {model.preset}")
+        paint_by_onnx(model)
+    elif engine != "torch":
+        raise InputError(f"expected the engine torch or onnx, but got {engine!r}")
+    return model
+
+
+def _make(result: Result, device: torch.device) -> Model | PaperModel:
+    if config_from_dict(result.about["config"]).family == "mesh":
+        return Model(result, device)
+    from pdfgc.paper_model import PaperModel
+
+    return PaperModel(result, device)
+
+
+def _read(name: str | Path) -> Result:
     path = Path(name)
     if path.is_dir():
         path = path / "model.safetensors"
@@ -250,8 +294,8 @@ def load(name: str | Path = "small", *, device: str = "auto") -> Model:
                 f"expected a model's name, run folder or .safetensors file, but there is no model {str(name)!r}"
             )
         with resources.as_file(embedded) as file:
-            return Model(read_result(file), where)
-    return Model(read_result(path), where)
+            return read_result(file)
+    return read_result(path)
 
 
 def _fingerprint(modules: Mapping[str, nn.Module]) -> str:

@@ -18,6 +18,7 @@ from pdfgc.errors import InputError
 if TYPE_CHECKING:
     from pdfgc.evaluation.bench import Bench
     from pdfgc.model import Model
+    from pdfgc.paper_model import PaperModel
 
 DEFAULT_MODEL = "small"
 
@@ -49,6 +50,7 @@ def control(
         InputError: nothing to evaluate, or a model that cannot be loaded.
     """
     from pdfgc.evaluation.cases import list_clips, list_portraits
+    from pdfgc.evaluation.control_report import write_control_page
     from pdfgc.evaluation.protocols import ROWS, SENSOR_NOISE, control_matrix
     from pdfgc.evaluation.report import control_results, control_table
 
@@ -65,6 +67,7 @@ def control(
             raise InputError(f"nothing could be evaluated; first reason: {skipped[0]['reason']}")
         settings = {"data": str(data), "portraits": str(portraits), "sensor_noise_of_nothing": SENSOR_NOISE}
         results = _header("control", bench, settings) | control_results(comparisons) | {"skipped": skipped}
+        write_control_page(results, comparisons, report)
         _finish(results, control_table(results), report)
 
 
@@ -86,6 +89,7 @@ def cases(
         InputError: a case that names missing files, or a model that cannot be loaded.
     """
     from pdfgc.evaluation.cases import read_cases
+    from pdfgc.evaluation.control_report import write_cases_page
     from pdfgc.evaluation.protocols import run_cases
     from pdfgc.evaluation.report import case_results, case_table
 
@@ -96,7 +100,9 @@ def cases(
         return
     with _bench(model, report, seconds) as bench:
         settings = {"cases": str(cases), "fps": str(fps)}
-        results = _header("cases", bench, settings) | case_results(run_cases(bench, listed, fps))
+        comparisons = run_cases(bench, listed, fps)
+        results = _header("cases", bench, settings) | case_results(comparisons)
+        write_cases_page(results, comparisons, report)
         _finish(results, case_table(results), report)
 
 
@@ -115,7 +121,7 @@ def _bench(model: str, report: Path, seconds: float) -> Iterator[Bench]:
         yield Bench(loaded, weights_digest(loaded), Meter(tracker, FaceIdentity()), cache, seconds)
 
 
-def weights_digest(model: Model) -> str:
+def weights_digest(model: Model | PaperModel) -> str:
     """Differs for any two models that render anything differently.
 
     `Model.fingerprint` names the meaning of the codes alone, so the painter's weights are added.

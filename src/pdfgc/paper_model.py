@@ -1,0 +1,272 @@
+"""The publication's networks in use: pictures and speech to codes, a portrait and codes to frames."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pdfgc.config import config_from_dict
+from pdfgc.devices import fast_autocast
+from pdfgc.errors import InputError
+from pdfgc.face.crop import CropBox, head_box
+from pdfgc.face.paper_view import view_box
+from pdfgc.face.tracker import Face
+from pdfgc.listening import gaussian_taps, listen, smooth_rows
+from pdfgc.motion import FACTORS, MotionTrack
+from pdfgc.networks.paper.build import make_appearance, make_generator, make_motion, make_speech
+from pdfgc.networks.speech_mel import MelHearing
+from pdfgc.training.results import Result
+
+if TYPE_CHECKING:
+    from pdfgc.avatar import Avatar
+
+_ALIGNED = 224
+"""Side of the aligned pictures that `PaperUse.margin` is about."""
+
+_PICTURES_AT_ONCE = 8
+"""Encoded together: more are no faster on a CPU, and every one takes 20 MB."""
+
+_CODE_ORDER = ("lips", "expression", "eyes", "pose")
+"""As the generator's style has them, after the appearance vector (spec 1)."""
+
+
+@dataclass(frozen=True)
+class PaperPortrait:
+    """A portrait encoded once for all its frames."""
+
+    vector: Tensor
+    """`[1, 2048]`."""
+    start: Tensor
+    """`[1, 512, 7, 7]`, the map that the generator starts from."""
+    codes: dict[str, np.ndarray]
+    """Its own codes, `{factor: [D]}`."""
+
+
+class PaperModel:
+    """Preset `paper` for use: `pdfgc.load` makes one.
+
+    Codes are the networks' answers times the gains of `PaperUse`, as the authors' inference has them.
+
+    Attributes:
+        preset: name of the configuration.
+        size: side of the squares it sees and paints in pixels.
+        device: where it computes; what goes in and comes out are numpy arrays all the same.
+        use: the constants of its use.
+        fingerprint: differs for any two models whose codes mean different things; tracks carry it.
+    """
+
+    needs_crops = True
+    """Codes come from the pictures."""
+
+    def __init__(self, result: Result, device: torch.device | str = "cpu") -> None:
+        config = config_from_dict(result.about["config"])
+        sizes = config.paper.networks
+        self.preset = config.preset
+        self.size = config.size
+        self.about = result.about
+        self.use = config.paper.use
+        self.device = torch.device(device)
+        with torch.device("meta"):
+            self.appearance = make_appearance(sizes)
+            self.motion = make_motion(sizes, config.size)
+            self.speech = make_speech(sizes)
+            self.generator = make_generator(sizes, config.size)
+        self._modules: dict[str, nn.Module] = {
+            "appearance": self.appearance,
+            "motion": self.motion,
+            "speech": self.speech,
+            "generator": self.generator,
+        }
+        for name, module in self._modules.items():
+            try:
+                module.load_state_dict(result.module(name), assign=True)
+            except RuntimeError as error:
+                raise InputError(
+                    f"expected a complete model of this version of pdfgc, but its part {name} does not fit"
+                ) from error
+            module.float().eval().requires_grad_(False)
+        self.fingerprint = self._fingerprint()
+        self.hearing = MelHearing().to(self.device)
+        for module in self._modules.values():
+            module.to(self.device)
+        self._gains = {
+            "lips": self.use.lips_gain,
+            "expression": self.use.expression_gain,
+            "eyes": self.use.eyes_gain,
+            "pose": 1.0,
+        }
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights."""
+        return sum(weight.numel() for module in self._modules.values() for weight in module.parameters())
+
+    def avatar(self, portrait: str | Path | np.ndarray, *, face: int = 0, aligned: bool = False) -> Avatar:
+        """A portrait made ready: any photo, its head found, cropped and encoded once (see `Avatar`)."""
+        from pdfgc.avatar import Avatar
+
+        return Avatar(self, portrait, face=face, aligned=aligned)
+
+    # ------------------------------------------------------------------ what it looks at
+
+    def box(self, faces: Sequence[Face]) -> CropBox:
+        """The square of a clip, or of one picture, that the networks see: VoxCeleb's alignment less its margin."""
+        return view_box(head_box(faces))
+
+    def aligned_box(self, width: int, height: int) -> CropBox:
+        """The same square of a picture `width` x `height` that is aligned as VoxCeleb's are.
+
+        Raises:
+            InputError: a picture that is not square.
+        """
+        if width != height:
+            raise InputError(f"an aligned picture must be square, but one is {width} x {height} pixels")
+        margin = self.use.margin * width / _ALIGNED
+        return CropBox(margin, 0.0, width - 2 * margin)
+
+    def cut_aligned(self, picture: np.ndarray) -> np.ndarray:
+        """The square of an aligned picture `[H, H, 3]` uint8 as `[S, S, 3]`, resampled as the authors do (spec 4).
+
+        Raises:
+            InputError: a picture that is not square.
+        """
+        box = self.aligned_box(picture.shape[1], picture.shape[0])
+        if picture.shape[0] != _ALIGNED:
+            picture = cv2.resize(picture, (_ALIGNED, _ALIGNED), interpolation=cv2.INTER_LINEAR)
+            box = self.aligned_box(_ALIGNED, _ALIGNED)
+        left, side = int(box.left), int(box.side)
+        cut = picture[:side, left : left + side]
+        return cv2.resize(cut, (self.size, self.size), interpolation=cv2.INTER_LINEAR)
+
+    # ------------------------------------------------------------------ codes
+
+    def encode_motion(
+        self, crops: np.ndarray | None, meshes: np.ndarray, blendshapes: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Motion codes of pictures, as `encode_pictures`.
+
+        Args:
+            crops: `[T, S, S, 3]` uint8.
+            meshes, blendshapes: not looked at by this preset.
+
+        Raises:
+            ValueError: without crops.
+        """
+        if crops is None:
+            raise ValueError("expected head crops: this preset reads codes off the pictures")
+        return self.encode_pictures(crops)
+
+    @torch.inference_mode()
+    def encode_pictures(self, crops: np.ndarray) -> dict[str, np.ndarray]:
+        """Motion codes of `[T, S, S, 3]` uint8: `{factor: [T, D]}` float32, gains applied."""
+        parts = []
+        for start in range(0, len(crops), _PICTURES_AT_ONCE):
+            pictures = self._pictures(crops[start : start + _PICTURES_AT_ONCE])
+            with fast_autocast(self.device):
+                parts.append(self.motion(pictures))
+        return {
+            factor: self._gains[factor] * torch.cat([part[factor] for part in parts]).float().cpu().numpy()
+            for factor in FACTORS
+        }
+
+    @torch.inference_mode()
+    def encode_speech(self, wave: Iterable[np.ndarray], fps: Fraction) -> Iterator[np.ndarray]:
+        """Lip codes of speech, gain and smoothing applied.
+
+        Args:
+            wave: mono samples at 16 kHz, -1..1, in blocks of any length; memory does not grow with their number.
+            fps: rows a second.
+
+        Yields:
+            `[n, 500]` float32; row i stands for second i / fps of the sound.
+        """
+        yield from smooth_rows(
+            self._spoken(wave, fps), gaussian_taps(self.use.lips_taps, self.use.lips_sigma)
+        )
+
+    def _spoken(self, wave: Iterable[np.ndarray], fps: Fraction) -> Iterator[np.ndarray]:
+        for heard in listen(wave, fps, self.hearing, self.device):
+            codes = self.speech(heard.features[None], heard.since[None].to(self.device))[0]
+            yield self.use.lips_gain * codes.float().cpu().numpy()
+
+    def smooth(self, track: MotionTrack, strength: float) -> MotionTrack:
+        """The mean of 3 frames over a driver's pose (`PaperUse.pose_mean`); other factors as they are.
+
+        Args:
+            track: a driver's.
+            strength: 1 as the authors do it, 0 not at all, 2 over 5 frames, and so on.
+        """
+        taps = 1 + 2 * round(strength * (self.use.pose_mean // 2))
+        if taps == 1:
+            return track
+        pose = np.concatenate(list(smooth_rows([track.pose], np.full(taps, 1 / taps))))
+        return dataclasses.replace(
+            track, pose=pose, metadata={**track.metadata, "smoothed": json.dumps({"pose": f"{taps} frames"})}
+        )
+
+    # ------------------------------------------------------------------ pictures
+
+    @torch.inference_mode()
+    def portrait(
+        self, image: np.ndarray, mesh: np.ndarray | None = None, blendshapes: np.ndarray | None = None
+    ) -> PaperPortrait:
+        """Encode a portrait.
+
+        Args:
+            image: `[S, S, 3]` uint8, the square of `box` or `cut_aligned`.
+            mesh, blendshapes: not looked at by this preset.
+
+        Raises:
+            ValueError: for a square of another size.
+        """
+        if image.shape != (self.size, self.size, 3):
+            raise ValueError(f"expected a head crop of {self.size} x {self.size} pixels, got {image.shape}")
+        vector, start = self.appearance(self._pictures(image[None]))
+        codes = self.encode_pictures(image[None])
+        return PaperPortrait(vector, start, {name: code[0] for name, code in codes.items()})
+
+    @torch.inference_mode()
+    def render(self, portrait: PaperPortrait, codes: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Paint frames.
+
+        Args:
+            portrait: from `portrait`.
+            codes: `{factor: [T, D]}`, all four factors.
+
+        Returns:
+            `[T, S, S, 3]` uint8.
+        """
+        style = self.style(portrait, codes)
+        start = portrait.start.expand(len(style), -1, -1, -1)
+        with fast_autocast(self.device):
+            frames = self.generator(start, style)
+        pixels = ((frames.float() + 1) * 127.5).round().clamp(0, 255).byte()
+        return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+    def style(self, portrait: PaperPortrait, codes: Mapping[str, np.ndarray]) -> Tensor:
+        """What the generator is driven by: `[T, 2590]`, appearance vector, lips, expression, eyes, pose."""
+        motion = np.concatenate([np.asarray(codes[name], np.float32) for name in _CODE_ORDER], 1)
+        driven = torch.from_numpy(motion).to(self.device)
+        return torch.cat([portrait.vector.expand(len(driven), -1), driven], 1)
+
+    def _pictures(self, crops: np.ndarray) -> Tensor:
+        pixels = torch.from_numpy(np.ascontiguousarray(crops)).to(self.device)
+        return pixels.permute(0, 3, 1, 2).float() / 127.5 - 1
+
+    def _fingerprint(self) -> str:
+        digest = hashlib.sha256(json.dumps(dataclasses.asdict(self.use)).encode())
+        for name in ("motion", "speech"):
+            for tensor in self._modules[name].state_dict().values():
+                digest.update(tensor.contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]
