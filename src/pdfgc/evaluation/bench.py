@@ -17,6 +17,7 @@ from pdfgc.evaluation.cache import MeasurementCache, file_digest
 from pdfgc.evaluation.cases import PICTURE_SUFFIXES
 from pdfgc.evaluation.identity import STRIDE
 from pdfgc.evaluation.measurement import Measurement, Meter, TimedFrame
+from pdfgc.evaluation.strips import join, keep, to_jpeg
 from pdfgc.files import atomic_path
 
 REPLAY_SIZE = 256
@@ -96,21 +97,39 @@ class Bench:
             sensor_noise=sensor_noise,
         )
         if (known := self.cache.load(key)) is None:
-            pictures = self._render(portrait, drivers, fps, frames)
+            shown: list[np.ndarray] = []
+            expected = round(self.seconds * fps) if frames is None else frames
+            pictures = keep(self._render(portrait, drivers, fps, frames), expected, shown)
             timed = ((float(i / fps), picture) for i, picture in enumerate(pictures))
             known = self.meter.measure(timed, sensor_noise=sensor_noise)
+            self._keep_strip(key, shown)
             self.cache.store(key, known)
-        return known
+        return self._with_strip(key, known)
 
     def replay(self, path: Path, frames: int) -> Measurement:
         """Measures a clip's first frames cropped to the head as if a model had rendered them."""
         key = self.cache.key(replay=file_digest(path), frames=frames, size=REPLAY_SIZE)
         if (known := self.cache.load(key)) is None:
-            known = replace(self.meter.measure(self._head_crops(path, frames)), seconds=0.0)
+            shown: list[np.ndarray] = []
+            known = replace(self.meter.measure(self._head_crops(path, frames, shown)), seconds=0.0)
+            self._keep_strip(key, shown)
             self.cache.store(key, known)
-        return known
+        return self._with_strip(key, known)
 
-    def _head_crops(self, path: Path, frames: int) -> Iterator[TimedFrame]:
+    def _keep_strip(self, key: str, pictures: list[np.ndarray]) -> None:
+        """Some of the frames side by side, for the report."""
+        if pictures:
+            with atomic_path(self._strip(key)) as temporary:
+                temporary.write_bytes(to_jpeg(join(pictures)))
+
+    def _with_strip(self, key: str, measured: Measurement) -> Measurement:
+        path = self._strip(key)
+        return replace(measured, strip=path if path.is_file() else None)
+
+    def _strip(self, key: str) -> Path:
+        return self.cache.folder / f"{key}.jpg"
+
+    def _head_crops(self, path: Path, frames: int, shown: list[np.ndarray]) -> Iterator[TimedFrame]:
         from pdfgc.face.crop import crop, head_box
         from pdfgc.media.video import read_frames
 
@@ -119,8 +138,15 @@ class Bench:
         if not faces:
             raise InputError(f"found no face in {path}")
         box = head_box(faces)
-        for frame in islice(read_frames(path), frames):
-            yield float(frame.time), crop(frame.image, box, REPLAY_SIZE)
+        times: list[float] = []
+
+        def cropped() -> Iterator[np.ndarray]:
+            for frame in islice(read_frames(path), frames):
+                times.append(float(frame.time))
+                yield crop(frame.image, box, REPLAY_SIZE)
+
+        for picture in keep(cropped(), frames, shown):
+            yield times[-1], picture
 
     def _render(
         self, portrait: Path, drivers: dict[str, str], fps: Fraction, frames: int | None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -45,11 +46,13 @@ class Measurement:
         signals: measures over time.
         embeddings: `[N, 128]` identity of every `STRIDE`-th frame that shows a face.
         seconds: wall-clock time that the frames took to come, without measuring them.
+        strip: a picture of some of the frames side by side, where one was kept.
     """
 
     signals: Signals
     embeddings: np.ndarray
     seconds: float
+    strip: Path | None = None
 
 
 class Meter:

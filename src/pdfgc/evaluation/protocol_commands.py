@@ -202,7 +202,7 @@ def _run(
         results |= score_trials(trials, chosen, lse_reference=train_lse_c)
         results["skipped"] = skipped + results["skipped"]
         require_something(results)
-        publish(results, trials, report)
+        publish(protocol.title, protocol.about, results, trials, report)
 
 
 def _offsets(folder: Path) -> OffsetOf:

@@ -140,7 +140,7 @@ def control_table(results: dict[str, Any]) -> str:
     for row, cells in results["matrix"].items():
         overall = results["rows"][row]
         ends = [_number(overall[n]["value"]) for n in ("identity", "found_faces", "frames_per_second")]
-        lines.append([row, *(_cell_text(cells[m], m) for m in SHOWN), *ends])
+        lines.append([row, *(cell_text(cells[m], m) for m in SHOWN), *ends])
     notes = [
         "wanted: [correlation, mean error]; elsewhere: movement relative to the driver's own; - undefined"
     ]
@@ -163,11 +163,12 @@ def case_table(results: dict[str, Any]) -> str:
     return "\n".join(blocks)
 
 
-def _cell_text(cell: dict[str, Any], measure: str) -> str:
+def cell_text(cell: dict[str, Any], measure: str, *, wanted: tuple[str, str] = ("[", "]")) -> str:
+    """A cell of the matrix in words, with marks around what is wanted: correlation and error, or movement."""
     if not cell["wanted"]:
         return _number(cell["movement"]["value"])
     error = cell["centred_error" if MEASURES[measure].centred else "error"]["value"]
-    return f"[{_number(cell['correlation']['value'])}, {_number(error)}]"
+    return f"{wanted[0]}{_number(cell['correlation']['value'])}, {_number(error)}{wanted[1]}"
 
 
 def _number(value: float | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +15,7 @@ from pdfgc.errors import InputError
 
 if TYPE_CHECKING:
     from pdfgc.evaluation.judges import Judges
+    from pdfgc.evaluation.scoring import Trial
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +70,8 @@ def videos(
         results = header("videos", {"generated": str(generated), "truth": str(truth), "metrics": chosen})
         results |= score_trials(trials, chosen, lse_reference=train_lse_c) | {"unmatched": unmatched}
         require_something(results)
-        publish(results, trials, report)
+        about = f"videos of {generated.name} against those of the same names in {truth.name}"
+        publish("Videos against the truth", about, results, trials, report)
 
 
 def split_names(text: str) -> list[str]:
@@ -112,13 +114,13 @@ def require_something(results: dict[str, Any]) -> None:
         raise InputError(f"nothing could be evaluated; first reason: {results['skipped'][0]['reason']}")
 
 
-def publish(results: dict[str, Any], trials: list[Any], report: Path) -> None:
+def publish(title: str, about: str, results: dict[str, Any], trials: Sequence[Trial], report: Path) -> None:
     """Writes everything that a report consists of and says where."""
-    from pdfgc.evaluation.report import write_results
+    from pdfgc.evaluation.publication import write_report
     from pdfgc.evaluation.tables import summary_table
 
-    path = write_results(results, report)
-    say(f"{summary_table(results)}written to {path}\n")
+    path = write_report(title, about, results, trials, report)
+    say(f"{summary_table(results)}written to {path.parent / 'results.json'}, report.md and {path.name}\n")
 
 
 def say(text: str) -> None:
