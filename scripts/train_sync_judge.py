@@ -95,7 +95,9 @@ def read_examples(clips: ClipSet) -> list[Example]:
 def clip_mouths(clip: Clip) -> Mouths:
     """The mouth pictures of a prepared clip."""
     half = clip.info.picture_size / 2
-    pose = fit_pose(torch.from_numpy((clip.mesh() + np.array([1, 1, 0], np.float32)) * np.float32(half))).numpy()
+    pose = fit_pose(
+        torch.from_numpy((clip.mesh() + np.array([1, 1, 0], np.float32)) * np.float32(half))
+    ).numpy()
     moments, nearest, usable = clock(clip.times())
     rows, back = np.unique(nearest, return_inverse=True)
     pictures = [mouth_picture(clip.picture(int(row)), pose[row]) for row in rows]
@@ -289,8 +291,8 @@ class Run:
         self.step += 1
         return float(loss.detach())
 
-    def check(self, development: list[Example]) -> dict[str, Any]:
-        """Measures the averaged weights and keeps them when they are the best so far."""
+    def check(self, development: list[Example], about: dict[str, Any]) -> dict[str, Any]:
+        """Measures the averaged weights and keeps them, with what is known `about` them, when they are the best so far."""
         self.judge.eval()
         with self.averages.in_place():
             self.judge.cpu()
@@ -301,7 +303,8 @@ class Run:
                 state = self.judge.state_dict()
                 halved = {n: v.half().contiguous() for n, v in state.items() if v.is_floating_point()}
                 with atomic_path(self.weights) as temporary:
-                    save_file(halved, temporary)
+                    known = json.dumps({**about, "step": self.step})
+                    save_file(halved, temporary, metadata={"pdfgc_sync_judge": known})
             self.judge.to(self.device)
         self.judge.train()
         return found
@@ -329,12 +332,18 @@ def train(data: Path, folder: Path, config: Path, device: torch.device, minutes:
     if run.step == 0:
         run.judge.heard_mean.copy_(windows.heard.mean(0))
         run.judge.heard_sd.copy_(windows.heard.std(0).clamp(min=1e-3))
+    about = {
+        "licence": "research use",
+        "clips": len(learning),
+        "people": len(windows.people),
+        "sources": sorted({e.clip.info.labels.get("source", "unknown") for e in learning}),
+    }
     begin = time.monotonic()
     losses: list[float] = []
     while run.step < steps and time.monotonic() - begin < 60 * minutes:
         losses.append(run.advance(windows))
         if run.step % CHECK_EVERY == 0 or run.step == steps:
-            found = run.check(choosing)
+            found = run.check(choosing, about)
             log.info("step %d: loss %.3f, development %s", run.step, np.mean(losses), found["in_sync_nearer"])
             losses = []
             run.save()
