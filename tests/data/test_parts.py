@@ -106,7 +106,7 @@ def test_a_stretch_of_a_film(video: Path) -> None:
     boxes = np.repeat([[0.2, 0.1, 0.6, 0.7]], 6, 0)
     stretch = Annotation("id00001", "film", {}, np.arange(4, 10), boxes)
     clip = only(list(prepare_video(video, SETTINGS, annotation=stretch)))
-    assert clip.tensors["frames"].tolist() == [4, 5, 6, 7, 8, 9]
+    assert clip.tensors["frames"].tolist() == [0, 1, 2, 3, 4, 5]
     assert clip.info.start == Fraction(4, 25)
     assert abs(clip.info.samples - 6 * AUDIO_RATE // 25) <= 1
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -10,7 +11,8 @@ from PIL import Image
 
 from media.clips import corners, grey, quarters, tone, write_sound, write_video
 from pdfgc.errors import InputError
-from pdfgc.media.pixels import apply_display_matrix
+from pdfgc.media import video
+from pdfgc.media.pixels import apply_display_matrix, upright_rgb
 from pdfgc.media.video import VideoWriter, probe, read_frames
 
 
@@ -57,6 +59,27 @@ def test_times_start_at_the_first_frame(tmp_path: Path) -> None:
     )
     assert times(path) == [0, Fraction(1, 25), Fraction(2, 25)]
     assert probe(path).start == Fraction(1, 2)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi"])
+def test_a_later_start_gives_the_same_frames_without_decoding_all(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codec = "mpeg4" if suffix == ".avi" else "libx264"
+    path = write_video(tmp_path / f"clip{suffix}", [grey(n // 2) for n in range(400)], codec=codec)
+    whole = [frame for frame in read_frames(path) if frame.time >= 12]
+    decoded: list[Fraction | None] = []
+
+    def convert(picture: av.VideoFrame, aspect: Fraction | None, reformatter: Any) -> np.ndarray:
+        decoded.append(aspect)
+        return upright_rgb(picture, aspect, reformatter)
+
+    monkeypatch.setattr(video, "upright_rgb", convert)
+    found = list(read_frames(path, start=Fraction(12)))
+    assert [frame.time for frame in found] == [frame.time for frame in whole] and len(found) in (100, 101)
+    assert all(np.array_equal(one.image, other.image) for one, other in zip(found, whole, strict=True))
+    assert len(decoded) < 200, "a key frame lies at most 250 frames before"
+    assert list(read_frames(path, start=Fraction(30))) == []
 
 
 @pytest.mark.parametrize(

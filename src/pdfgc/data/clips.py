@@ -10,7 +10,7 @@ One safetensors file is one clip of one head, T frames in which its face was fou
 | `blendshapes` | float32 `[T, 52]` | 0..1, MediaPipe's order |
 | `matrices` | float32 `[T, 4, 4]` | MediaPipe's head matrices |
 | `ticks` | int64 `[T]` | each frame's time since the clip's start, in units of `time_base` seconds |
-| `frames` | int64 `[T]` | each frame's number in the video, from 0; a gap is a frame without a face |
+| `frames` | int64 `[T]` | number in the video, or in a film's stretch, from 0; a gap is a frame without a face |
 | `audio` | int16 `[N]` | 16 kHz mono from the clip's start (tick 0) on; empty without sound |
 
 The rest is a JSON object in the metadata entry `pdfgc_clip`, the fields of `ClipInfo`.

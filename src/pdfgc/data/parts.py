@@ -75,8 +75,9 @@ def prepare_video(
     """
     heard = video if probe(video).has_audio else sound
     reader = SoundReader(heard) if heard else None
-    pictures = _Pictures(video)
-    tracked = track_faces(read_frames(video), annotation, first)
+    start = annotation.start if annotation else Fraction(0)
+    pictures = _Pictures(video, start)
+    tracked = track_faces(read_frames(video, start=start), annotation, first)
     for frames in split_parts(tracked, settings.longest):
         yield _prepare_part(frames, pictures, reader, settings)
 
@@ -163,8 +164,8 @@ def _frame_time(frames: list[Tracked]) -> Fraction:
 class _Pictures:
     """The second pass over a video, forwards only; it begins when the first picture is wanted."""
 
-    def __init__(self, video: Path) -> None:
-        self._frames = enumerate(read_frames(video))
+    def __init__(self, video: Path, start: Fraction) -> None:
+        self._frames = enumerate(read_frames(video, start=start))
 
     def encode(self, wanted: list[Tracked], box: CropBox, settings: PrepareSettings) -> list[np.ndarray]:
         """JPEG files of the crops of these frames, in order."""

@@ -42,7 +42,7 @@ def track_faces(
     """Finds the face of every frame.
 
     Args:
-        frames: of a video, from its beginning.
+        frames: of a video, from its beginning or from that of the annotated stretch; they are counted from 0.
         annotation: which stretch of the video counts and which face in it; without, all of it and the largest face.
         first: number of the first frame that is wanted. Earlier ones are only looked through for cuts, so that what
             comes after them is the same as in a run from the beginning.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
 import av
@@ -16,6 +17,7 @@ from pdfgc.errors import InputError
 from pdfgc.media.container import (
     PathLike,
     decode_video,
+    first_picture_time,
     frame_time,
     open_media,
     picture_stream,
@@ -36,6 +38,9 @@ __all__ = ["Frame", "VideoInfo", "VideoWriter", "probe", "read_frames", "read_im
 
 DEFAULT_FPS = Fraction(25)
 """Frames a second of pictures that carry no time: the project's standard rate (paper, section 4.1)."""
+
+SEEK_MARGIN = Fraction(1)
+"""Seconds before the wanted frame that are sought, because containers index by decoding time."""
 
 
 @dataclass(frozen=True)
@@ -100,22 +105,40 @@ def probe(path: PathLike, *, fps: Fraction = DEFAULT_FPS) -> VideoInfo:
         return _probe_video(container, source)
 
 
-def read_frames(path: PathLike, *, fps: Fraction = DEFAULT_FPS) -> Iterator[Frame]:
+def read_frames(
+    path: PathLike, *, fps: Fraction = DEFAULT_FPS, start: Fraction = Fraction(0)
+) -> Iterator[Frame]:
     """Frames in order, decoded one at a time, so that memory does not grow with length.
 
     Args:
         path: a video; a picture (one frame at time 0; an animated one gives all its frames); or a folder of
             numbered pictures in natural order (2 before 10).
         fps: frames a second of a folder.
+        start: seconds; earlier frames are left out, and those of a video are not decoded where it can be sought.
 
     Yields:
-        frames whose times start at 0 and strictly rise. A frame stamped no later than its predecessor is left
-        out, as a player would; one without a stamp follows its predecessor by a frame of the average rate.
+        frames whose times start at 0, the file's first frame, and strictly rise. A frame stamped no later than its
+        predecessor is left out, as a player would; one without a stamp follows its predecessor by a frame of the
+        average rate.
 
     Raises:
         InputError: when there is no such file, it has no pictures, or it is damaged or breaks off.
     """
     source = _existing(path)
+    if source.is_dir() or is_still(source) or is_animation(source):
+        yield from (frame for frame in _read_pictures(source, fps) if frame.time >= start)
+        return
+    if start > SEEK_MARGIN:
+        sought = _read_video(source, start - SEEK_MARGIN)
+        first = next(sought, None)
+        if first is not None and first.time <= start:  # some containers land elsewhere, or cannot be sought
+            yield from (frame for frame in chain([first], sought) if frame.time >= start)
+            return
+    yield from (frame for frame in _read_video(source) if frame.time >= start)
+
+
+def _read_pictures(source: Path, fps: Fraction) -> Iterator[Frame]:
+    """Frames of a folder, a still or an animated picture."""
     if source.is_dir():
         if fps <= 0:
             raise InputError(f"frames a second must be more than 0, not {fps}")
@@ -123,13 +146,11 @@ def read_frames(path: PathLike, *, fps: Fraction = DEFAULT_FPS) -> Iterator[Fram
             yield Frame(read_image(file), number / fps)
     elif is_still(source):
         yield Frame(read_image(source), Fraction(0))
-    elif is_animation(source):
+    else:
         time = Fraction(0)
         for image, delay in read_animation(source):
             yield Frame(image, time)
             time += delay
-    else:
-        yield from _read_video(source)
 
 
 def _existing(path: PathLike) -> Path:
@@ -139,16 +160,21 @@ def _existing(path: PathLike) -> Path:
     return source
 
 
-def _read_video(source: Path) -> Iterator[Frame]:
+def _read_video(source: Path, start: Fraction | None = None) -> Iterator[Frame]:
+    """Frames of a video, or from the key frame before `start` on; then none at all where frames have no stamps."""
+    origin = None if start is None else first_picture_time(source)
     with open_media(source) as container:
         stream = _require_pictures(container, source)
         period = 1 / _average_rate(stream)
         aspect = stream.sample_aspect_ratio
         reformatter = VideoReformatter()
-        origin: Fraction | None = None
+        if start is not None and origin is not None and stream.time_base is not None:
+            container.seek(int((origin + start) / Fraction(stream.time_base)), stream=stream)
         last: Fraction | None = None
         for picture in decode_video(container, stream, source):
             stamp = frame_time(picture)
+            if stamp is None and start is not None:
+                return
             if origin is None:
                 origin = stamp or Fraction(0)
             if stamp is None:
