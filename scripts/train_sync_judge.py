@@ -292,7 +292,7 @@ class Run:
         return float(loss.detach())
 
     def check(self, development: list[Example], about: dict[str, Any]) -> dict[str, Any]:
-        """Measures the averaged weights and keeps them, with what is known `about` them, when they are the best so far."""
+        """Measures the averaged weights; the best so far are kept, with what is known `about` them."""
         self.judge.eval()
         with self.averages.in_place():
             self.judge.cpu()
