@@ -1,0 +1,56 @@
+"""What a plan says of memory, against what autograd is known to keep."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch import Tensor, nn
+
+from pdfgc.config import Training
+from pdfgc.data.clips import ClipSet
+from pdfgc.training.plan import describe
+from pdfgc.training.stage import Batch, Draw, Phase
+from toy_stage import ComparingStage
+
+WIDTH = 1000
+
+
+class WideStage(ComparingStage):
+    """Two layers; the backward pass needs the input, and the sigmoid's result."""
+
+    def __init__(self) -> None:
+        super().__init__(ClipSet([]))
+        self.modules = {"motion": nn.Linear(6, WIDTH), "frozen": nn.Linear(WIDTH, 10)}
+        self.phases = (Phase("motion", ("motion",)),)
+        self.weights = {"mesh": 1.0}
+
+    def batch(self, draw: Draw) -> Batch:
+        return {"input": torch.zeros(draw.count, 6)}
+
+    def losses(self, phase: str, batch: Batch, step: int) -> dict[str, Tensor]:
+        return {"mesh": self.modules["frozen"](torch.sigmoid(self.modules["motion"](batch["input"]))).sum()}
+
+
+def test_memory_is_counted_per_item() -> None:
+    training = Training(batch=600, accumulation=2)
+    text = "\n".join(describe(WideStage(), training))
+    assert "motion: 0.007 M parameters, trained" in text and "frozen: 0.010 M parameters, frozen" in text
+    parameters = 7 * WIDTH + 10 * WIDTH + 10 + 4 * 7 * WIDTH
+    assert f"optimiser and averages: {4 * parameters / 1e6:.0f} MB" in text
+    # a part of 300 items: 6 inputs and 1000 sigmoids each, in float32
+    assert f"of 300 items: about {300 * (6 + WIDTH) * 4 / 1e6:.0f} MB" in text
+
+
+def test_half_precision_needs_less() -> None:
+    training = Training(batch=100_000)
+    whole, half = (
+        next(
+            line
+            for line in describe(WideStage(), dataclasses.replace(training, precision=precision))
+            if "backward" in line
+        )
+        for precision in ("float32", "bfloat16")
+    )
+    megabytes = [int(line.split("about ")[1].split(" ")[0]) for line in (whole, half)]
+    assert megabytes[0] == 402 and 195 < megabytes[1] < 210

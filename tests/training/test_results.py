@@ -1,0 +1,99 @@
+"""What stages leave for each other and for `--model RUN`."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from pdfgc.errors import InputError
+from pdfgc.training.results import Results, fingerprint, read_result, write_model, write_result
+
+
+def leave(run: Path, stage: str, tensors: dict[str, Tensor], finished: bool = True) -> Path:
+    """The result of a stage."""
+    path = run / stage / "weights.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    about = {"preset": "tiny", "stages": {stage: {"step": 3, "finished": finished, "used": {}}}}
+    write_result(path, tensors, about)
+    return path
+
+
+def linear(value: float) -> dict[str, Tensor]:
+    return {"lips.weight": torch.full((1, 2), value), "lips.bias": torch.zeros(1)}
+
+
+def test_the_latest_stage_that_has_the_module_counts(tmp_path: Path) -> None:
+    leave(tmp_path, "stage2-lips", linear(2.0))
+    leave(tmp_path, "stage3", linear(3.0) | {"decoder.weight": torch.ones(1)})
+    module = nn.Linear(2, 1)
+    results = Results(tmp_path)
+    results.load("lips", module)
+    assert module.weight.tolist() == [[3.0, 3.0]] and set(results.used) == {"stage3"}
+    before = Results(tmp_path, before="stage3")
+    before.load("lips", module)
+    assert module.weight.tolist() == [[2.0, 2.0]]
+    path = tmp_path / "stage2-lips" / "weights.safetensors"
+    assert before.used == {"stage2-lips": hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
+def test_a_plan_loads_nothing_and_misses_nothing(tmp_path: Path) -> None:
+    module = nn.Linear(2, 1)
+    weight = module.weight.detach().clone()
+    Results(tmp_path, pretend=True).load("lips", module)
+    assert torch.equal(module.weight, weight)
+
+
+def test_a_module_without_state_needs_no_stage(tmp_path: Path) -> None:
+    Results(tmp_path).load("hearing", nn.Identity())
+
+
+def test_what_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="has no result of stage1 yet"):
+        Results(tmp_path).of("stage1")
+    with pytest.raises(InputError, match="has a module named lips"):
+        Results(tmp_path).load("lips", nn.Linear(2, 1))
+    leave(tmp_path, "stage1", linear(1.0))
+    with pytest.raises(InputError, match="the module lips of stage1"):
+        Results(tmp_path).load("lips", nn.Linear(3, 1))
+
+
+def test_an_unfinished_stage_is_built_on_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    leave(tmp_path, "stage1", linear(1.0), finished=False)
+    Results(tmp_path).of("stage1")
+    assert "stage1 has not finished its steps" in caplog.text
+
+
+def test_the_model_is_all_stages_together(tmp_path: Path) -> None:
+    assert write_model(tmp_path) is None
+    leave(tmp_path, "stage1", {"motion.weight": torch.ones(2)})
+    leave(tmp_path, "stage2-lips", linear(2.0))
+    leave(tmp_path, "stage3", linear(3.0))
+    path = write_model(tmp_path)
+    assert path == tmp_path / "model.safetensors"
+    model = read_result(path)
+    assert model.tensors.keys() == {"motion.weight", "lips.weight", "lips.bias"}
+    assert model.module("lips")["weight"].tolist() == [[3.0, 3.0]]
+    assert set(model.about["stages"]) == {"stage1", "stage2-lips", "stage3"}
+
+
+def test_other_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="but there is none"):
+        read_result(tmp_path / "weights.safetensors")
+    (tmp_path / "half.safetensors").write_bytes(b"half")
+    with pytest.raises(InputError, match="cannot be read as one"):
+        read_result(tmp_path / "half.safetensors")
+    save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
+    with pytest.raises(InputError, match="lacks the pdfgc metadata"):
+        read_result(tmp_path / "other.safetensors")
+
+
+def test_fingerprint_is_sha256(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"abc")
+    assert fingerprint(tmp_path / "file").startswith("ba7816bf8f01cfea")
