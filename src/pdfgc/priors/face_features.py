@@ -45,9 +45,9 @@ class FaceFeatures:
     """What a teacher reads off pictures; gradients reach the pictures."""
 
     shape: Tensor
-    """phi: `[B, P]`, features of the 3-D face's reconstruction, of about unit size."""
+    """phi: `[B, P]`, features of the 3-D face's reconstruction."""
     emotion: Tensor
-    """psi: `[B, Q]`, features of the expression, of about unit size."""
+    """psi: `[B, Q]`, features of the expression."""
     mesh: Tensor | None = None
     """`[B, 478, 3]` in crop units, where the teacher finds MediaPipe's points."""
 
@@ -70,8 +70,8 @@ class FaceTeacher(Protocol):
 class MediaPipeTeacher(nn.Module):
     """MediaPipe's landmarks and blendshapes as a frozen differentiable network.
 
-    `shape` is the mesh about its middle, in units of a tenth of the head crop; `emotion` the 52 scores. Runs in
-    float32 also under autocast, for points need more digits than bfloat16 has.
+    `shape` is the mesh about its middle, in crop units; `emotion` the 52 scores: both move a face's norm by some
+    tenths. Runs in float32 also under autocast, for points need more digits than bfloat16 has.
     """
 
     licence = "Apache-2.0"
@@ -96,9 +96,7 @@ class MediaPipeTeacher(nn.Module):
         with torch.autocast(pictures.device.type, enabled=False):
             mesh = self.points(pictures.float(), meshes.float())
             middle = mesh[:, :468].mean(1, keepdim=True)
-            return FaceFeatures(
-                shape=(10 * (mesh - middle)).flatten(1), emotion=self.blendshapes(mesh), mesh=mesh
-            )
+            return FaceFeatures(shape=(mesh - middle).flatten(1), emotion=self.blendshapes(mesh), mesh=mesh)
 
     def points(self, pictures: Tensor, meshes: Tensor) -> Tensor:
         """The 478 points in crop units, looked for about `meshes`."""

@@ -196,10 +196,10 @@ def _recoloured(picture: np.ndarray, settings: Augmentation, random: np.random.G
         settings.colour * random.standard_normal(3) * 0.3 + settings.colour * random.standard_normal()
     )
     levels = np.linspace(0, 1, 256)[:, None] ** np.exp(settings.colour * random.standard_normal())
-    table = np.clip(255 * levels * gain, 0, 255).astype(np.uint8)[:, None]
+    table = np.clip(np.rint(255 * levels * gain), 0, 255).astype(np.uint8)[:, None]
     changed = cv2.LUT(np.ascontiguousarray(picture), table).astype(np.float32)
     grey = changed.mean(2, keepdims=True)
     changed = grey + (changed - grey) * np.exp(settings.colour * random.standard_normal())
     if random.random() < settings.blur:
         changed = cv2.GaussianBlur(changed, (0, 0), random.uniform(0.3, 1.5) * picture.shape[0] / 224)
-    return np.clip(changed, 0, 255).astype(np.uint8)
+    return np.clip(np.rint(changed), 0, 255).astype(np.uint8)
