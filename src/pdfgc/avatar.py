@@ -17,7 +17,7 @@ import numpy as np
 from pdfgc.drivers import Driver, Drivers, Missing, MotionEncoder, Part, check_driver, require_aligned
 from pdfgc.errors import InputError
 from pdfgc.motion import BLINK, FACTORS, GAZE, MotionTrack
-from pdfgc.performance import Performance, Renderer, head_view, picture_view
+from pdfgc.performance import Performance, Renderer, View, head_view, picture_view
 from pdfgc.progress import track as show_progress
 from pdfgc.timing import Loop, Number, check_loop, exact, exact_rate, frame_count
 
@@ -154,14 +154,10 @@ class Avatar:
         check_loop(loop)
         named = {"lips": lips, "expression": expression, "eyes": eyes, "pose": pose}
         named |= {"gaze": gaze, "blink": blink}
-        chosen, spoken = _choose(named, track=track, has_audio=audio is not None)
-        view = (
-            picture_view(self.picture, self.box, size)
-            if paste_back
-            else head_view(self.model.size if size is None else size, self.box, self._visible)
-        )
+        chosen, spoken = choose_drivers(named, track=track, has_audio=audio is not None)
+        view = self.view(size, paste_back=paste_back)
         rate = None if fps is None else exact_rate(fps)
-        length = _length(audio, duration)
+        length = stated_length(audio, duration)
         drivers = Drivers(
             self.model,
             self.codes,
@@ -174,7 +170,7 @@ class Avatar:
         parts = {slot: drivers.resolve(slot, driver) for slot, driver in chosen.items()}
         if rate is None:
             rate = DEFAULT_FPS if track is None else _rate_of(drivers.resolve("pose", track))
-        length = _longest(parts) if length is None else length
+        length = longest(parts) if length is None else length
         frames = frame_count(length, rate)
         codes, found = _sample(parts, rate, frames, loop)
         if spoken and audio is not None:
@@ -185,6 +181,12 @@ class Avatar:
             codes, fps=rate, found=found, metadata=self._describe(names, audio, smooth)
         )
         return Performance(self.model, self._portrait, rendered, view, fps=rate, audio=audio)
+
+    def view(self, size: int | None = None, *, paste_back: bool = False) -> View:
+        """What of the picture is shown, and how large; arguments and errors as `animate`."""
+        if paste_back:
+            return picture_view(self.picture, self.box, size)
+        return head_view(self.model.size if size is None else size, self.box, self._visible)
 
     def _speak(self, audio: str | os.PathLike[str], fps: Fraction, frames: int) -> np.ndarray:
         """Lip codes `[frames, 500]` of the sound, silence after its end."""
@@ -254,7 +256,7 @@ def _pictures(portrait: str | os.PathLike[str] | np.ndarray) -> Iterator[np.ndar
         yield frame.image
 
 
-def _choose(
+def choose_drivers(
     named: Mapping[str, Driver | None], *, track: Driver | None, has_audio: bool
 ) -> tuple[dict[str, Driver], bool]:
     """The driver of each slot, checked, and whether the audio moves the lips (which then have no slot)."""
@@ -275,7 +277,7 @@ def _choose(
     return chosen, spoken
 
 
-def _length(audio: str | os.PathLike[str] | None, duration: Number | None) -> Fraction | None:
+def stated_length(audio: str | os.PathLike[str] | None, duration: Number | None) -> Fraction | None:
     """Seconds of the result where the drivers have no say in it; audio is known to be readable after this."""
     seconds = None
     if audio is not None:
@@ -296,10 +298,31 @@ def _rate_of(part: Part) -> Fraction:
     return part.track.fps or DEFAULT_FPS
 
 
-def _longest(parts: Mapping[str, Part]) -> Fraction:
-    lengths = [part.track.duration for part in parts.values() if part.sets_length]
+class Lasting(Protocol):
+    """A driver as far as the length of the result is concerned: `drivers.Part`, `planning.Outline`."""
+
+    @property
+    def duration(self) -> Fraction:
+        """Seconds."""
+
+    @property
+    def moves(self) -> bool:
+        """Whether there is movement in it."""
+
+    @property
+    def sets_length(self) -> bool:
+        """Whether it may decide how long the result is."""
+
+
+def longest(parts: Mapping[str, Lasting]) -> Fraction:
+    """Seconds of a result whose length is not stated.
+
+    Raises:
+        InputError: nothing moves.
+    """
+    lengths = [part.duration for part in parts.values() if part.sets_length]
     # a stock track never ends; it is shown once where there is nothing else
-    lengths = lengths or [part.track.duration for part in parts.values() if part.moves]
+    lengths = lengths or [part.duration for part in parts.values() if part.moves]
     if not lengths:
         raise InputError(
             "nothing moves: give audio, or for lips, expression, eyes or pose a video, a folder of frames, "

@@ -8,6 +8,7 @@ import re
 import signal
 import sys
 from collections.abc import Sequence
+from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
@@ -21,6 +22,7 @@ from pdfgc.data import talking_head_3d_commands
 from pdfgc.errors import DifferenceError, InputError, NonFiniteError
 from pdfgc.evaluation import commands as evaluation
 from pdfgc.evaluation import protocol_commands, study_commands, video_commands
+from pdfgc.export.command import export
 from pdfgc.files import check_output
 
 if TYPE_CHECKING:
@@ -67,7 +69,11 @@ Aligned = Annotated[
     bool,
     _reading("pictures are cut as VoxCeleb's are and taken as they are; for models of preset paper"),
 ]
-FolderRate = Annotated[str, _reading("frames a second of folders of numbered frames", "FPS")]
+FolderRate = Annotated[str, _reading("frames a second of drivers that are folders of numbered frames", "FPS")]
+EngineName = Annotated[
+    Literal["torch", "onnx"],
+    Option("what paints the frames; onnx is ONNX Runtime on the CPU (pip install 'pdfgc[export]')"),
+]
 
 
 def animate(
@@ -100,7 +106,8 @@ def animate(
     folder_fps: FolderRate = "25",
     aligned: Aligned = False,
     fps: Annotated[
-        str | None, _picture("frames a second, such as 25 or 30000/1001 (default: 25)", "FPS")
+        str | None,
+        _picture("frames a second of OUT, such as 30 or 30000/1001 (default: --track's own, else 25)", "FPS"),
     ] = None,
     duration: Annotated[
         str | None,
@@ -115,7 +122,8 @@ def animate(
     face: Annotated[int, Option("which face of the photo, 0 for the largest", "N")] = 0,
     model: ModelName = "small",
     device: Device = "auto",
-    dry_run: Annotated[bool, Option("say what would be made, and stop")] = False,
+    engine: EngineName = "torch",
+    dry_run: Annotated[bool, Option("look at the inputs, say what would be made, and stop")] = False,
 ) -> None:
     """Makes a portrait talk.
 
@@ -136,18 +144,39 @@ def animate(
     from pdfgc.avatar import Avatar
     from pdfgc.media.writer import SUFFIXES
     from pdfgc.motion import SUFFIX
+    from pdfgc.performance import check_quality
+    from pdfgc.planning import plan, require_readable
 
     inputs = [portrait, audio, lips, pose, eyes, gaze, blink, expression, track]
     _check_output(output, SUFFIXES, inputs)
     _check_not_input(output.with_suffix(SUFFIX), inputs)
-    performance = Avatar(_load(model, device), portrait, face=face, aligned=aligned).animate(
-        audio=audio,
+    check_quality(quality)
+    require_readable(portrait)
+    drivers: dict[str, str | None] = {
+        "lips": lips,
+        "expression": expression,
+        "eyes": eyes,
+        "gaze": gaze,
+        "blink": blink,
+        "pose": pose,
+    }
+    planned = plan(drivers, audio=audio, track=track, fps=fps, duration=duration, folder_fps=folder_fps)
+    loaded = _load(model, device, engine)
+    for saved in planned.tracks:
+        saved.require_model(loaded.fingerprint)
+    avatar = Avatar(loaded, portrait, face=face, aligned=aligned)
+    if dry_run:
+        view = avatar.view(size, paste_back=paste_back)
+        say(f"would make {_summary(output, planned.frames, view.width, view.height, planned.fps)}")
+        return
+    performance = avatar.animate(
         lips=lips,
         expression=expression,
         eyes=eyes,
         gaze=gaze,
         blink=blink,
         pose=pose,
+        audio=audio,
         track=track,
         fps=fps,
         duration=duration,
@@ -158,13 +187,13 @@ def animate(
         size=size,
         paste_back=paste_back,
     )
-    what = (
-        f"{output}: {len(performance)} frames of {performance.width}x{performance.height} pixels, "
-        f"{float(performance.fps):g} a second, {float(len(performance) / performance.fps):.2f} s"
-    )
-    if not dry_run:
-        performance.save(output, quality=quality)
-    say(f"would make {what}" if dry_run else what)
+    performance.save(output, quality=quality)
+    say(_summary(output, len(performance), performance.width, performance.height, performance.fps))
+
+
+def _summary(output: Path, frames: int, width: int, height: int, fps: Fraction) -> str:
+    seconds = float(frames / fps)
+    return f"{output}: {frames} frames of {width}x{height} pixels, {float(fps):g} a second, {seconds:.2f} s"
 
 
 def motion(
@@ -247,10 +276,10 @@ def train(
         raise KeyboardInterrupt
 
 
-def _load(name: str, device: str = "auto") -> Model | PaperModel:
+def _load(name: str, device: str = "auto", engine: Literal["torch", "onnx"] = "torch") -> Model | PaperModel:
     from pdfgc.model import load
 
-    return load(name, device=device)
+    return load(name, device=device, engine=engine)
 
 
 def _check_output(output: Path, suffixes: Sequence[str], inputs: Sequence[Path | str | None]) -> None:
@@ -270,6 +299,7 @@ def _check_not_input(output: Path, inputs: Sequence[Path | str | None]) -> None:
 VERBS: dict[str, Verb | Group] = {
     "animate": animate,
     "motion": motion,
+    "export": export,
     "prepare": data_commands.prepare,
     "heads": talking_head_3d_commands.heads,
     "train": train,

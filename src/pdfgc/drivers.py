@@ -118,6 +118,11 @@ class Part:
     moves: bool
     sets_length: bool
 
+    @property
+    def duration(self) -> Fraction:
+        """Seconds, 0 for a still."""
+        return self.track.duration
+
 
 class Drivers:
     """Turns drivers into tracks for one portrait; every file is read once, however many factors it drives.

@@ -109,6 +109,12 @@ def _check_side(side: int) -> None:
         )
 
 
+def check_quality(quality: int) -> None:
+    """Raises InputError when H.264 has no such constant rate factor."""
+    if not 0 <= quality <= 51:
+        raise InputError(f"quality must lie between 0 (lossless) and 51, not {quality}")
+
+
 class Performance:
     """Frames of a portrait under a motion track; nothing is rendered before it is asked for.
 
@@ -167,8 +173,7 @@ class Performance:
         from pdfgc.media.audio import AudioSource
         from pdfgc.media.video import VideoWriter
 
-        if not 0 <= quality <= 51:
-            raise InputError(f"quality must lie between 0 (lossless) and 51, not {quality}")
+        check_quality(quality)
         target = Path(path)
         writer = VideoWriter(
             target,

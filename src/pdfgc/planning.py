@@ -1,0 +1,128 @@
+"""What a performance would be, from the headers of its inputs alone: no model, no search for faces.
+
+It also tells, within a second, of inputs that cannot be used, before a model is loaded or a driver is followed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from pdfgc.avatar import DEFAULT_FPS, choose_drivers, longest, stated_length
+from pdfgc.drivers import Driver
+from pdfgc.errors import InputError
+from pdfgc.idle import SECONDS as IDLE_SECONDS
+from pdfgc.motion import MotionTrack
+from pdfgc.timing import Number, exact_rate, frame_count
+
+
+@dataclass(frozen=True)
+class Outline:
+    """A driver as its header tells it; attributes as `drivers.Part`.
+
+    Attributes:
+        duration: seconds, 0 for what does not move.
+        fps: frames a second, None where it has none.
+        moves: whether there is movement in it.
+        sets_length: whether it may decide how long the result is.
+        track: the saved track, where it is one.
+    """
+
+    duration: Fraction
+    fps: Fraction | None
+    moves: bool
+    sets_length: bool
+    track: MotionTrack | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A performance to be.
+
+    Attributes:
+        frames: how many.
+        fps: how many a second.
+        tracks: the saved tracks among its drivers; whether they are of the right model, only a model can tell.
+    """
+
+    frames: int
+    fps: Fraction
+    tracks: tuple[MotionTrack, ...]
+
+
+def plan(
+    drivers: Mapping[str, Driver | None],
+    *,
+    audio: str | os.PathLike[str] | None = None,
+    track: Driver | None = None,
+    fps: Number | None = None,
+    duration: Number | None = None,
+    folder_fps: Number = 25,
+) -> Plan:
+    """How long a performance of these inputs would be.
+
+    Args:
+        drivers: of `lips`, `expression`, `eyes`, `pose`, `gaze` and `blink`; None where nobody is named.
+        audio, track, fps, duration, folder_fps: as `Avatar.animate`.
+
+    Raises:
+        InputError: an input that does not exist or cannot be read, a number that cannot be used, nothing that moves.
+    """
+    rate = None if fps is None else exact_rate(fps)
+    chosen, _ = choose_drivers(drivers, track=track, has_audio=audio is not None)
+    if audio is not None:
+        require_readable(audio)
+    outlines = {slot: outline(driver, folder_fps=exact_rate(folder_fps)) for slot, driver in chosen.items()}
+    whole = None if track is None else outline(track, folder_fps=exact_rate(folder_fps))
+    length = stated_length(audio, duration)
+    if length is None:
+        length = longest(outlines)
+    if rate is None:
+        rate = (whole.fps if whole else None) or DEFAULT_FPS
+    saved = [found.track for found in outlines.values() if found.track is not None]
+    return Plan(frame_count(length, rate), rate, tuple(saved))
+
+
+def outline(driver: Driver, *, folder_fps: Fraction) -> Outline:
+    """What the header of a driver says; a video whose header does not say its length is decoded to its end.
+
+    Raises:
+        InputError: a file that cannot be read.
+    """
+    if isinstance(driver, MotionTrack):
+        return _of_track(driver)
+    if driver in ("hold", "zero"):
+        return Outline(Fraction(0), None, False, False)
+    if driver == "idle":
+        return Outline(Fraction(IDLE_SECONDS), None, True, False)
+    require_readable(driver)
+    path = Path(driver)
+    if path.suffix.lower() == ".safetensors":
+        return _of_track(MotionTrack.load(path))
+    from pdfgc.media.video import probe, read_frames
+
+    info = probe(path, fps=folder_fps)
+    if info.frames is not None:
+        frames = info.frames
+    elif info.duration is not None:
+        frames = frame_count(info.duration, info.fps)
+    else:
+        frames = sum(1 for _ in read_frames(path))
+    moves = frames > 1
+    return Outline(frames / info.fps if moves else Fraction(0), info.fps if moves else None, moves, moves)
+
+
+def require_readable(path: str | os.PathLike[str]) -> None:
+    """Raises InputError for a file or folder that is not there or may not be read."""
+    if not Path(path).exists():
+        raise InputError(f"there is no file {os.fspath(path)}")
+    if not os.access(path, os.R_OK):
+        raise InputError(f"{os.fspath(path)} may not be read by this user")
+
+
+def _of_track(track: MotionTrack) -> Outline:
+    moves = len(track) > 1
+    return Outline(track.duration, track.fps, moves, moves, track)
