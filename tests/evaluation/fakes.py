@@ -66,9 +66,9 @@ def draw(**parameters: float) -> np.ndarray:
 
 
 def read(image: np.ndarray) -> dict[str, float]:
-    """The parameters of a picture of any size, from the middle of each block."""
+    """The parameters of a picture of any size, from the middle of each block; what lies right of it is ignored."""
     side = image.shape[0] // GRID
-    blocks = image.astype(float).mean(-1).reshape(GRID, side, GRID, side)
+    blocks = image[:, : image.shape[0]].astype(float).mean(-1).reshape(GRID, side, GRID, side)
     middle = slice(side // 4, side - side // 4)
     grid = blocks[:, middle, :, middle].mean((1, 3)).ravel() / 255
     return {name: low + g * (high - low) for g, (name, (low, high)) in zip(grid, RANGES.items(), strict=True)}

@@ -10,7 +10,7 @@ from PIL import Image
 
 from evaluation.fakes import FakeIdentity, FakeModel, FakeTracker, draw, performance, write_clip
 from pdfgc.errors import InputError
-from pdfgc.evaluation import judges, protocol_commands, studio
+from pdfgc.evaluation import judges, protocol_commands, sound_lag, studio
 from pdfgc.face import tracker
 from pdfgc.media.video import probe
 from pdfgc.priors import identity
@@ -125,7 +125,7 @@ def test_the_sounds_offset_is_recorded_and_taken_out(
     model: FakeModel, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = {"seconds": 0.08, "fit": 0.9, "verdict": "shifted"}
-    monkeypatch.setattr(protocol_commands, "_offsets", lambda folder: lambda video: found)
+    monkeypatch.setattr(sound_lag, "offsets", lambda folder: lambda video: found)
     results = _run(protocol_commands.self_driving, data, tmp_path / "out", sound_offset=True)
     assert results["clips"][0]["about"]["sound_offset"] == found
     in_step = results["clips"][0]["metrics"]["mouth_correlation_in_step"]

@@ -11,7 +11,7 @@ from pdfgc.evaluation.bench import Bench
 from pdfgc.evaluation.cache import MeasurementCache
 from pdfgc.evaluation.cases import Case
 from pdfgc.evaluation.measurement import Meter
-from pdfgc.evaluation.protocols import ROWS, control_matrix, run_cases
+from pdfgc.evaluation.protocols import ROWS, control_matrix, mouths_in_step, run_cases
 from pdfgc.evaluation.report import case_results, case_table, control_results, control_table, write_results
 
 MOVING = {
@@ -146,3 +146,12 @@ def test_cases_compare_each_factor_with_its_own_file(clips: list[Path], tmp_path
     assert measured["roll"]["correlation"]["reason"].endswith("the driver does not move this measure")
     table = case_table(results)
     assert table.startswith("one: 40 frames, found_faces 1.00, identity 1.00")
+
+
+def test_the_mouth_is_judged_at_the_sounds_own_lag(clips: list[Path], tmp_path: Path) -> None:
+    comparisons, _ = control_matrix(_bench(tmp_path, FakeModel()), clips[:1], None)
+    right = mouths_in_step(comparisons, clips, lambda clip: {"seconds": 0.0})
+    wrong = mouths_in_step(comparisons, clips, lambda clip: {"seconds": 0.12})
+    assert right["mouth_in_step"]["value"] > 0.97 > wrong["mouth_in_step"]["value"] + 0.1
+    assert wrong["sound_offsets"] == {"a.mp4": {"seconds": 0.12}}
+    assert wrong["mouth_in_step"]["settings"]["sound_late_seconds"] == 0.12

@@ -116,14 +116,15 @@ def test_a_killed_run_goes_on(faked: None, folders: tuple[Path, Path], tmp_path:
 
 
 def test_other_framing_is_compared_by_faces_alone(faked: None, tmp_path: Path) -> None:
-    for side, height in (("ours", 64), ("theirs", 96)):
+    for side, width in (("ours", 64), ("theirs", 96)):
         (tmp_path / side / "a").mkdir(parents=True)
         for i, picture in enumerate(performance(12, mouth=0.5)):
-            padded = np.zeros((height, 64, 3), np.uint8)
-            padded[:64] = picture
+            padded = np.zeros((64, width, 3), np.uint8)
+            padded[:, :64] = picture
             Image.fromarray(padded).save(tmp_path / side / "a" / f"{i}.png")
-    results = _evaluate((tmp_path / "ours", tmp_path / "theirs"), tmp_path / "out", metrics="psnr")
-    assert "64 x 64 and 64 x 96" in results["clips"][0]["metrics"]["psnr"]["reason"]
+    results = _evaluate((tmp_path / "ours", tmp_path / "theirs"), tmp_path / "out", metrics="psnr,lmd")
+    assert results["summary"]["lmd"]["value"] == 0
+    assert "64 x 64 and 96 x 64" in results["clips"][0]["metrics"]["psnr"]["reason"]
 
 
 def test_names_that_do_not_match(tmp_path: Path) -> None:

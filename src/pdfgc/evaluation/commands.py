@@ -37,6 +37,9 @@ def control(
     model: ModelName = DEFAULT_MODEL,
     seconds: Seconds = 5.0,
     limit: Annotated[int | None, Option("use only the first N clips", "N")] = None,
+    sound_offset: Annotated[
+        bool, Option("also measure how late each clip's sound is, and judge the mouth at that lag")
+    ] = False,
     dry_run: Annotated[bool, Option("show what would be done, and stop")] = False,
 ) -> None:
     """Measures what each driver moves: the control matrix.
@@ -67,6 +70,11 @@ def control(
             raise InputError(f"nothing could be evaluated; first reason: {skipped[0]['reason']}")
         settings = {"data": str(data), "portraits": str(portraits), "sensor_noise_of_nothing": SENSOR_NOISE}
         results = _header("control", bench, settings) | control_results(comparisons) | {"skipped": skipped}
+        if sound_offset:
+            from pdfgc.evaluation.protocols import mouths_in_step
+            from pdfgc.evaluation.sound_lag import offsets
+
+            results |= mouths_in_step(comparisons, clips, offsets(bench.cache.folder))
         write_control_page(results, comparisons, report)
         _finish(results, control_table(results), report)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from pdfgc.evaluation import page
 from pdfgc.evaluation.charts import Curves, draw_curves
-from pdfgc.evaluation.protocols import Comparison
+from pdfgc.evaluation.protocols import REPLAY, Comparison
 from pdfgc.evaluation.report import SHOWN, cell_text
 from pdfgc.evaluation.signals import MEASURES
 from pdfgc.evaluation.tables import markdown, number
@@ -21,8 +21,8 @@ WANTED_MOVEMENT = 0.35
 ABOUT = (
     "Each row drives one factor (or all) by a clip while everything else is held. Blue: what is meant to follow, "
     "with its correlation and, below, its mean error. White to red: what should stay still, with its movement "
-    "relative to the driver's own (goal: at most 0.35). The row `nothing` shows what the trackers see in a frozen "
-    "picture, `driver itself` what they see in a perfect result."
+    "relative to the driver's own (goal: at most 0.35). The row 'nothing' shows what the trackers see in a frozen "
+    "picture, 'driver itself' what they see in a perfect result."
 )
 
 
@@ -35,7 +35,7 @@ def write_control_page(results: dict[str, Any], comparisons: Sequence[Comparison
         _notes(results),
         page.left_out(results),
         '<h2>Pictures and curves, worst first</h2><p class="note">By the correlation of what was meant to follow, over '
-        "all rows. The curves are those of the row `all`.</p>",
+        "all rows. The curves are those of the row 'all'.</p>",
         page.key(),
         *(_pair_section(pair, members) for pair, members in _worst_first(comparisons)),
     ]
@@ -148,7 +148,8 @@ def _pair_section(pair: str, members: list[Comparison]) -> str:
 
 
 def _strips(members: Sequence[Comparison]) -> list[str]:
-    rows = [(c.row, c.output.strip.read_bytes()) for c in members if c.output.strip is not None]
+    ordered = sorted(members, key=lambda c: c.row != REPLAY.name)  # the driver on top, as in the paper
+    rows = [(c.row, c.output.strip.read_bytes()) for c in ordered if c.output.strip is not None]
     return [page.figure(rows)] if rows else []
 
 

@@ -80,7 +80,10 @@ def summary(results: dict[str, Any]) -> str:
 
 def left_out(results: dict[str, Any]) -> str:
     """What was skipped, with reasons."""
-    sentences = [f"{entry.get('name', entry.get('pair'))}: {entry['reason']}" for entry in results["skipped"]]
+    sentences = []
+    for entry in results["skipped"]:
+        what = entry["name"] if "name" in entry else f"{entry['pair']}, {entry['row']}"
+        sentences.append(f"{what}: {entry['reason']}")
     sentences += results.get("unmatched", [])
     if not sentences:
         return ""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pdfgc.arguments import Option
 from pdfgc.errors import InputError
 from pdfgc.evaluation.commands import DEFAULT_MODEL, ModelName, Seconds, weights_digest
 from pdfgc.evaluation.video_commands import (
+    Cache,
     InceptionPath,
     Metrics,
     Report,
@@ -22,9 +22,6 @@ from pdfgc.evaluation.video_commands import (
     say,
     split_names,
 )
-
-if TYPE_CHECKING:
-    from pdfgc.evaluation.video_protocols import OffsetOf
 
 Data = Annotated[
     Path, Option("test clips: a folder, a video, a list (.txt, .tsv), or a dataset's folder", "CLIPS")
@@ -55,6 +52,7 @@ def self_driving(
     syncnet: SyncnetPath = None,
     inception: InceptionPath = None,
     train_lse_c: TrainLse = None,
+    cache: Cache = None,
     dry_run: DryRun = False,
 ) -> None:
     """Self-driving: a clip's first frame is animated by the rest of the clip, and compared with it.
@@ -82,6 +80,7 @@ def ablation(
     syncnet: SyncnetPath = None,
     inception: InceptionPath = None,
     train_lse_c: TrainLse = None,
+    cache: Cache = None,
     dry_run: DryRun = False,
 ) -> None:
     """Self-driving with the expression of the first frame: lips that suffer from it were not disentangled.
@@ -108,6 +107,7 @@ def cross(
     syncnet: SyncnetPath = None,
     inception: InceptionPath = None,
     train_lse_c: TrainLse = None,
+    cache: Cache = None,
     dry_run: DryRun = False,
 ) -> None:
     """Cross-video expression: portrait, sound, pose and eyes of one clip, the expression of another.
@@ -134,6 +134,7 @@ def cross_identity(
     syncnet: SyncnetPath = None,
     inception: InceptionPath = None,
     train_lse_c: TrainLse = None,
+    cache: Cache = None,
     dry_run: DryRun = False,
 ) -> None:
     """Cross-identity: a portrait is driven by all of another person's clip.
@@ -161,6 +162,7 @@ def _run(
     syncnet: Path | None,
     inception: Path | None,
     train_lse_c: float | None,
+    cache: Path | None,
     dry_run: bool,
 ) -> None:
     import pdfgc
@@ -168,6 +170,7 @@ def _run(
     from pdfgc.evaluation.datasets import list_test_clips
     from pdfgc.evaluation.scores import choose_metrics
     from pdfgc.evaluation.scoring import score_trials
+    from pdfgc.evaluation.sound_lag import offsets
     from pdfgc.evaluation.studio import Studio
     from pdfgc.evaluation.video_protocols import PROTOCOLS, Setup, run_protocol
 
@@ -179,11 +182,11 @@ def _run(
         say("".join(f"{clip.name}: {clip.video}, {clip.identity}\n" for clip in clips))
         return
     people = None if portraits is None else list_portraits(portraits)
-    with open_judges(report, syncnet, inception) as judges:
+    with open_judges(cache or report / "cache", syncnet, inception) as judges:
         loaded = pdfgc.load(model)
         weights = weights_digest(loaded)
         studio = Studio(loaded, weights, judges.tracker, judges.store, report, seconds)
-        offset_of = _offsets(judges.store.folder) if sound_offset else None
+        offset_of = offsets(judges.store.folder) if sound_offset else None
         trials, skipped = run_protocol(protocol, Setup(studio, judges, clips, people, seed, offset_of))
         settings: dict[str, Any] = {
             "about": protocol.about,
@@ -203,24 +206,3 @@ def _run(
         results["skipped"] = skipped + results["skipped"]
         require_something(results)
         publish(protocol.title, protocol.about, results, trials, report)
-
-
-def _offsets(folder: Path) -> OffsetOf:
-    """The sound's offset of a video by the embedded model, measured once for each file."""
-    import json
-
-    from pdfgc.data.sound_offset import listener, offset_of_video
-    from pdfgc.evaluation.cache import file_digest
-    from pdfgc.files import atomic_path
-
-    def offset_of(video: Path) -> dict[str, Any]:
-        kept = folder / f"offset-{file_digest(video)[:32]}.json"
-        if not kept.exists():
-            offset = offset_of_video(listener(DEFAULT_MODEL), video)
-            with atomic_path(kept) as temporary:
-                temporary.write_text(json.dumps(asdict(offset) | {"verdict": offset.verdict}) + "\n")
-        known: dict[str, Any] = json.loads(kept.read_text())
-        # a lag that is not sure would be chosen for the metric that it flatters
-        return known if known["verdict"] == "shifted" else known | {"seconds": 0.0, "best": known["seconds"]}
-
-    return offset_of

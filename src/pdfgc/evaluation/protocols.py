@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,9 @@ from pdfgc.errors import InputError
 from pdfgc.evaluation.bench import Bench
 from pdfgc.evaluation.cases import Case, is_filmed
 from pdfgc.evaluation.measurement import Measurement
+from pdfgc.evaluation.result import summarise
 from pdfgc.evaluation.signals import pingpong
+from pdfgc.evaluation.sound_lag import OffsetOf, mouth_in_step
 from pdfgc.progress import track
 
 log = logging.getLogger(__name__)
@@ -161,3 +164,31 @@ def run_cases(bench: Bench, cases: list[Case], fps: Fraction) -> list[Comparison
         own = tuple(drivers)
         comparisons.append(Comparison(case.name, case.name, drivers, own, output, embedding))
     return comparisons
+
+
+def mouths_in_step(comparisons: list[Comparison], clips: list[Path], offset_of: OffsetOf) -> dict[str, Any]:
+    """The mouth against the speaker of the sound, with each clip's own sound offset taken out.
+
+    Args:
+        comparisons: of `control_matrix`.
+        clips: its clips.
+        offset_of: measures the offset.
+
+    Returns:
+        `mouth_in_step`, the mean over clips, and `sound_offsets`, what was found for each.
+    """
+    by_name = {clip.name: clip for clip in clips}
+    found: dict[str, Any] = {}
+    results = []
+    for comparison in comparisons:
+        if comparison.row != "lips by audio":
+            continue
+        name = comparison.pair.split(" -> ")[0]
+        try:
+            found[name] = offset_of(by_name[name])
+        except InputError as error:
+            found[name] = {"reason": str(error)}
+            continue
+        late = float(found[name]["seconds"])
+        results.append(mouth_in_step(comparison.drivers["mouth"], comparison.output.signals, late))
+    return {"mouth_in_step": summarise(results).to_json() if results else None, "sound_offsets": found}

@@ -146,6 +146,8 @@ def control_table(results: dict[str, Any]) -> str:
     ]
     for offset, result in results["mouth_against_speaker"].items():
         notes.append(f"mouth against the speaker at {int(offset):+d} frames: r {_number(result['value'])}")
+    if (in_step := results.get("mouth_in_step")) is not None:
+        notes.append(f"mouth with each clip's own sound offset taken out: r {_number(in_step['value'])}")
     return _align(lines) + "\n" + "\n".join(notes) + "\n"
 
 

@@ -9,7 +9,6 @@ from typing import Any, Literal
 import numpy as np
 
 from pdfgc.errors import InputError
-from pdfgc.evaluation.correlation import correlation
 from pdfgc.evaluation.lip_sync import mouth_correlations
 from pdfgc.evaluation.metrics.blinks import blink_rate_error, blink_synchrony
 from pdfgc.evaluation.metrics.csim import csim
@@ -24,9 +23,11 @@ from pdfgc.evaluation.metrics.pose_error import pose_error
 from pdfgc.evaluation.metrics.psnr import psnr
 from pdfgc.evaluation.metrics.silence_mouth import silence_mouth
 from pdfgc.evaluation.metrics.ssim import ssim
+from pdfgc.evaluation.metrics.sync_small import sync_small
 from pdfgc.evaluation.pair import Pair, matched_embeddings
 from pdfgc.evaluation.result import MetricResult, summarise
 from pdfgc.evaluation.signals import MEASURES
+from pdfgc.evaluation.sound_lag import mouth_in_step
 
 Factor = Literal["picture", "identity", "lips", "pose", "eyes", "expression", "face"]
 """What a metric judges; `face` is all motion together."""
@@ -108,17 +109,10 @@ def _mouth(pair: Pair) -> MetricResult:
 
 
 def _mouth_in_step(pair: Pair) -> MetricResult:
-    """The mouth against the speaker's at the moment that the sound belongs to."""
-    name, late = "mouth_correlation_in_step", pair.sound_late
-    if late is None:
-        reason = "the sound's offset was not looked for (--sound-offset)"
-        return MetricResult(name, None, "", 0, {}, reason)
-    theirs = pair.theirs.signals.values["mouth"]
-    times = pair.ours.times + late
-    inside = (times >= pair.ours.times[0]) & (times <= pair.ours.times[-1])
-    ours = pair.ours.signals.at(times[inside]).values["mouth"]
-    result = correlation(theirs[inside], ours, MEASURES["mouth"].min_sd)
-    return replace(result, name=name, settings=result.settings | {"sound_late_seconds": late})
+    if pair.sound_late is None:
+        reason = "the sound's offset was not looked for (--sound-offset), or there is no sound"
+        return MetricResult(IN_STEP, None, "", 0, {}, reason)
+    return mouth_in_step(pair.theirs.signals.values["mouth"], pair.ours.signals, pair.sound_late)
 
 
 def _blinks(
@@ -149,6 +143,19 @@ def _sync(name: str) -> Callable[[Pair], MetricResult]:
     return measure
 
 
+def _sync_small(name: str) -> Callable[[Pair], MetricResult]:
+    def measure(pair: Pair) -> MetricResult:
+        settings: dict[str, Any] = {"network": "sync_small, a judge of our own: not SyncNet, not LSE"}
+        settings["weights_sha256"] = pair.judges.sync_judge_digest
+        try:
+            seen = pair.judges.sync_small_distances(pair.generated)
+        except InputError as error:
+            return MetricResult(name, None, "", 0, settings, str(error))
+        return sync_small(*seen, settings)[name]
+
+    return measure
+
+
 SCORES: dict[str, Score] = {
     "psnr": Score("PSNR", "likeness of pixels", "picture", "higher", _of_pixels("psnr", psnr)),
     "ssim": Score("SSIM", "likeness of structure", "picture", "higher", _of_pixels("ssim", ssim)),
@@ -168,6 +175,16 @@ SCORES: dict[str, Score] = {
     ),
     "lse_c": Score("LSE-C", "SyncNet's confidence", "lips", "higher", _sync("lse_c")),
     "lse_d": Score("LSE-D", "SyncNet's distance", "lips", "lower", _sync("lse_d")),
+    "sync_small_c": Score(
+        "sync_small C",
+        "confidence of our own sync judge; no LSE",
+        "lips",
+        "higher",
+        _sync_small("sync_small_c"),
+    ),
+    "sync_small_d": Score(
+        "sync_small D", "distance by our own sync judge; no LSE", "lips", "lower", _sync_small("sync_small_d")
+    ),
     "silence_mouth": Score("silent mouth", "movement of the mouth in silence", "lips", "lower", _silence),
     "pose_error": Score(
         "pose MSE",

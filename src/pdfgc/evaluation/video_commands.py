@@ -33,6 +33,10 @@ TrainLse = Annotated[
     float | None, Option("LSE-C of the training data, for NLSE-C (default: that of the truth)", "VALUE")
 ]
 
+Cache = Annotated[
+    Path | None, Option("where measurements are kept, to share them (default: OUT/cache)", "DIR")
+]
+
 
 def videos(
     *,
@@ -43,6 +47,7 @@ def videos(
     syncnet: SyncnetPath = None,
     inception: InceptionPath = None,
     train_lse_c: TrainLse = None,
+    cache: Cache = None,
     dry_run: Annotated[bool, Option("list the pairs, and stop")] = False,
 ) -> None:
     """Scores videos that anyone made against the true ones.
@@ -65,7 +70,7 @@ def videos(
     if dry_run:
         say("".join(f"{ours} against {theirs}\n" for _, ours, theirs in matched))
         return
-    with open_judges(report, syncnet, inception) as judges:
+    with open_judges(cache or report / "cache", syncnet, inception) as judges:
         trials = video_trials(matched, judges)
         results = header("videos", {"generated": str(generated), "truth": str(truth), "metrics": chosen})
         results |= score_trials(trials, chosen, lse_reference=train_lse_c) | {"unmatched": unmatched}
@@ -80,14 +85,14 @@ def split_names(text: str) -> list[str]:
 
 
 @contextmanager
-def open_judges(report: Path, syncnet: Path | None, inception: Path | None) -> Iterator[Judges]:
-    """The judges with their cache in the report's folder."""
+def open_judges(cache: Path, syncnet: Path | None, inception: Path | None) -> Iterator[Judges]:
+    """The judges, who keep what they saw in `cache`."""
     from pdfgc.evaluation.judges import Judges
     from pdfgc.evaluation.store import ArrayStore
     from pdfgc.face.tracker import FaceTracker
     from pdfgc.priors.identity import FaceIdentity
 
-    store = ArrayStore(report / "cache")
+    store = ArrayStore(cache)
     with FaceTracker() as tracker:
         yield Judges(tracker, FaceIdentity(), store, syncnet=syncnet, inception=inception)
 

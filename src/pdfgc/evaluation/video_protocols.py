@@ -14,6 +14,7 @@ from pdfgc.evaluation.judges import Judges
 from pdfgc.evaluation.pair import Pair
 from pdfgc.evaluation.scores import METRICS, NLSE_C, OF_FACTORS, POOLS
 from pdfgc.evaluation.scoring import Trial
+from pdfgc.evaluation.sound_lag import OffsetOf
 from pdfgc.evaluation.studio import Portrait, Studio, Truth, describe, heard
 from pdfgc.progress import track
 
@@ -22,9 +23,6 @@ log = logging.getLogger(__name__)
 SYNC = (*OF_FACTORS["lips"], NLSE_C)
 MOTION = (*SYNC, *OF_FACTORS["pose"], *OF_FACTORS["eyes"], "jitter")
 """Metrics of everything that moves but the expression and the shape of the face."""
-
-OffsetOf = Callable[[Path], dict[str, Any]]
-"""How late a true clip's sound is: `{"seconds", "fit", "verdict", ...}`."""
 
 
 @dataclass(frozen=True)
