@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -193,6 +194,17 @@ def test_bad_input_is_said(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_two_workers_make_the_same_bytes(videos: Path, prepared: Path, tmp_path: Path) -> None:
     prepare(videos, tmp_path, workers=2, licence="CC0", settings=SETTINGS)
+    assert contents(tmp_path) == contents(prepared)
+
+
+@pytest.mark.slow
+def test_a_ray_cluster_makes_the_same_bytes(
+    videos: Path, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if importlib.util.find_spec("ray") is None:
+        pytest.skip("Ray is not installed: pip install 'pdfgc[ray]'")
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    prepare(videos, tmp_path, workers=1, engine="ray", licence="CC0", settings=SETTINGS)
     assert contents(tmp_path) == contents(prepared)
 
 

@@ -64,18 +64,23 @@ def _run_ray(
     """Ray repeats what a lost node had in hand (its default), which is safe: the same work gives the same files."""
     ray = _start_ray(workers)
     try:
-        task = ray.remote(num_cpus=1)(work)
+        task = ray.remote(num_cpus=1)(_call)
         width = workers or max(int(ray.cluster_resources().get("CPU", 1)), 1)
         waiting = list(reversed(items))
         running: dict[Any, Item] = {}
         while waiting or running:
             while waiting and len(running) < width:
                 item = waiting.pop()
-                running[task.remote(item)] = item
+                running[task.remote(work, item)] = item
             (done, *_), _ = ray.wait(list(running), num_returns=1)
             yield running.pop(done), ray.get(done)
     finally:
         ray.shutdown()
+
+
+def _call(work: Callable[[Item], Outcome], item: Item) -> Outcome:
+    """What Ray is given, which takes functions only, not whatever can be called."""
+    return work(item)
 
 
 def _start_ray(workers: int | None) -> Any:
@@ -88,6 +93,9 @@ def _start_ray(workers: int | None) -> Any:
         ) from error
     settings: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if "RAY_ADDRESS" not in os.environ:
+        os.environ.setdefault(
+            "RAY_worker_niceness", "0"
+        )  # Ray's 15 starves on a machine that does anything else
         settings |= {"address": "local", "num_cpus": workers, "include_dashboard": False}
     ray.init(**settings)
     return ray
