@@ -79,6 +79,7 @@ def run(folder: Path, out: Path, stages: list[str], minutes: dict[str, float], c
         "training.validate_every=100",
         "training.warmup=50",
         "training.ema=0.99",
+        "paper.teachers_from=200",
         *changes,
     ]
     costs: dict[str, Any] = {}
@@ -149,7 +150,7 @@ def _report(folder: Path, out: Path, stage: str) -> dict[str, Any]:
         cv2.imwrite(str(out / f"{stage}.jpg"), sheet, [cv2.IMWRITE_JPEG_QUALITY, 85])
     half = [line["seconds"] for line in lines[len(lines) // 2 :]]
     edge = max(len(lines) // 20, 1)
-    names = [name for name, value in lines[0].items() if isinstance(value, float) and name != "seconds"]
+    names = [name for name in _named(lines) if name != "seconds"]
     return {
         "steps": len(lines),
         "ms_per_step": round(1000 * statistics.median(half), 1),
@@ -163,25 +164,31 @@ def _report(folder: Path, out: Path, stage: str) -> dict[str, Any]:
     }
 
 
-def _mean(lines: list[dict[str, Any]], name: str) -> float:
-    return round(statistics.fmean(line[name] for line in lines if name in line), 4)
+def _named(lines: list[dict[str, Any]]) -> list[str]:
+    """Every number that some line of a log holds; a loss may begin later than the others."""
+    found = {name: None for line in lines for name, value in line.items() if isinstance(value, float)}
+    return list(found)
+
+
+def _mean(lines: list[dict[str, Any]], name: str) -> float | None:
+    values = [line[name] for line in lines if name in line]
+    return round(statistics.fmean(values), 6) if values else None
 
 
 def curves(lines: list[dict[str, Any]], width: int = 720, height: int = 360) -> str:
-    """An SVG picture of all losses of a log, each over its own first value, on a logarithmic scale."""
+    """An SVG picture of the losses of a log, each over its own first value, on a logarithmic scale."""
     skipped = ("gradient", "total", "learning_rate", "seconds", "score", "step")
-    names = [
-        name
-        for name, value in lines[0].items()
-        if isinstance(value, float) and value > 0 and not any(part in name for part in skipped)
-    ]
+    names = [name for name in _named(lines) if not any(part in name for part in (*skipped, "adversarial"))]
     drawn, labels = [], []
     for number, name in enumerate(names):
         values = np.array([line.get(name, np.nan) for line in lines], float)
         block = max(len(values) // 200, 1)
-        smooth = np.nanmean(values[: len(values) // block * block].reshape(-1, block), 1)
+        blocks = values[: len(values) // block * block].reshape(-1, block)
+        smooth = blocks[~np.isnan(blocks).any(1)].mean(1)
+        if len(smooth) == 0:
+            continue
         relative = np.log10(np.clip(smooth / smooth[0], 1e-2, 1e1))  # 0.01 .. 10
-        x = 50 + (width - 60) * (np.arange(len(relative)) + 0.5) / len(relative)
+        x = 50 + (width - 60) * (np.arange(len(blocks))[-len(smooth) :] + 0.5) / len(blocks)
         y = 10 + (height - 40) * (1 - relative) / 3
         ink = _INK[number % len(_INK)]
         points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))

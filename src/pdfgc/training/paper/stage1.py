@@ -83,7 +83,7 @@ class PaperStage1(Stage):
 
     def losses(self, phase: str, batch: Batch, step: int) -> dict[str, Tensor]:
         """The painted driving frame against the true one: `perceptual` (VGG), `l1`, `motion` (L_mot, eq. 1),
-        `adversarial` and `matching`; in the discriminator's phase, `discriminator`."""
+        `adversarial` and `matching`; in the discriminator's phase, `discriminator`. L_mot begins later."""
         portrait, target = to_float(batch["pictures"]).unbind(1)
         if phase == "discriminator":
             return discriminator_losses(self.discriminator, target, batch)
@@ -93,7 +93,7 @@ class PaperStage1(Stage):
         losses |= adversarial_losses(self.discriminator, made, target, batch["person"])
         if self.perceptual is not None:
             losses["perceptual"] = self.perceptual(made, target).mean()
-        if self.faces is not None:
+        if self.faces is not None and step >= self.settings.teachers_from:
             with torch.no_grad():
                 wanted = self.faces(target, batch["mesh"])
             losses["motion"] = motion_reconstruction(self.faces(made, batch["mesh"]), wanted)

@@ -130,12 +130,13 @@ class PaperStage3(Stage):
         losses |= adversarial_losses(self.discriminator, made, target, batch["person"])
         if self.perceptual is not None:
             losses["perceptual"] = self.perceptual(made, target).mean()
-        if not self.is_off("sync"):
+        teach = step >= self.settings.teachers_from
+        if teach and not self.is_off("sync"):
             losses["sync"] = lip_consistency(self.motion.head("lips", self.motion.model(made)), heard)
         if not self.is_off("correlation"):
             rows = self.bank.extend(expression=expression.float(), speech=heard.float())
             losses["correlation"] = squared_correlation(rows["expression"], rows["speech"])
-        return losses | self._teachers_losses(made, target, batch["mesh"])
+        return losses | (self._teachers_losses(made, target, batch["mesh"]) if teach else {})
 
     def _teachers_losses(self, made: Tensor, target: Tensor, mesh: Tensor) -> dict[str, Tensor]:
         """`motion` and `gaze`: what the teachers read off the painted and the true frame."""
