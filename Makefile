@@ -1,6 +1,7 @@
 # make demo   sets everything up and makes demo.mp4 and demo_sheet.png
 # make test   sets everything up, lints, and runs the tests
 # make lint   ruff and mypy alone; make format lays the source out as ruff wants it
+# make results CLIPS=FOLDER [DEMO=FOLDER]  measures the default model and writes docs/results.md
 # make clean  removes what the demo and the tests left; the .venv stays
 
 PYTHON ?= python3
@@ -8,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test lint format clean
+.PHONY: setup demo test lint format results clean
 
 setup: $(READY)
 
@@ -38,6 +39,12 @@ lint: $(READY)
 format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+SECONDS_EACH ?= 3
+
+results: $(READY)
+	@test -n "$(CLIPS)" || { echo "name the folder of the clips that benchmarks/development_clips.txt lists: make results CLIPS=FOLDER"; exit 1; }
+	$(BIN)/python scripts/make_results.py --clips "$(CLIPS)" $(if $(DEMO),--demo "$(DEMO)") --seconds $(SECONDS_EACH)
 
 clean:
 	rm -rf demo.mp4 demo.motion.safetensors demo_sheet.png demo/drivers \

@@ -124,6 +124,7 @@ def publish(title: str, about: str, results: dict[str, Any], trials: Sequence[Tr
     from pdfgc.evaluation.publication import write_report
     from pdfgc.evaluation.tables import summary_table
 
+    report.mkdir(parents=True, exist_ok=True)
     path = write_report(title, about, results, trials, report)
     say(f"{summary_table(results)}written to {path.parent / 'results.json'}, report.md and {path.name}\n")
 
