@@ -16,8 +16,10 @@ from pdfgc.evaluation.metrics.lpips import STRIDE as LPIPS_STRIDE
 from pdfgc.evaluation.metrics.lse import SHIFT, mean_distances
 from pdfgc.evaluation.pixels import Distance, compare_pixels, lpips_distance
 from pdfgc.evaluation.store import Arrays, ArrayStore
+from pdfgc.evaluation.sync_judge import SyncJudge, judge_path, load_hearing, load_judge
 from pdfgc.evaluation.sync_track import sync_features
 from pdfgc.evaluation.syncnet import SyncNet, load_syncnet
+from pdfgc.networks.speech import WhisperTrunk
 
 
 class Judges:
@@ -100,6 +102,29 @@ class Judges:
         )
         return (arrays["distances"], int(arrays["frames"][0])) if len(arrays["distances"]) else None
 
+    def sync_small_distances(self, path: Path) -> tuple[np.ndarray, int]:
+        """Of our own sync judge, see `sync_small.sync_small_distances`.
+
+        Raises:
+            InputError: the video has no sound.
+        """
+        from pdfgc.evaluation.sync_small import sync_small_distances
+        from pdfgc.media.audio import read_audio
+
+        audio = read_audio(path)
+
+        def look() -> Arrays:
+            distances, frames = sync_small_distances(path, audio, self.evidence(path), *self._sync_judge)
+            return {"distances": distances, "frames": np.array([frames])}
+
+        arrays = self.store.get(look, sync_small=self.store.digest(path), weights=self.sync_judge_digest)
+        return arrays["distances"], int(arrays["frames"][0])
+
+    @property
+    def sync_judge_digest(self) -> str:
+        """SHA-256 of the weights of our own sync judge."""
+        return self.store.digest(judge_path())
+
     def _features(self, path: Path, kind: str) -> np.ndarray:
         weights = self._weights(self.inception) if kind == "inception" else "lpips_vgg"
         return self.store.get(
@@ -126,6 +151,10 @@ class Judges:
         if self.inception is None:
             raise InputError("FID needs Inception's weights")
         return inception_extractor(self.inception)
+
+    @cached_property
+    def _sync_judge(self) -> tuple[SyncJudge, WhisperTrunk]:
+        return load_judge(), load_hearing()
 
     @cached_property
     def _syncnet(self) -> SyncNet:

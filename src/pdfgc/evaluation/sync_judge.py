@@ -128,14 +128,18 @@ def speech_rows(features: Tensor, frames: int, first: float = 0.0) -> Tensor:
     return rows.unflatten(0, (frames, step)).flatten(1)
 
 
+def judge_path() -> Path:
+    """Where the package's own weights of the judge lie."""
+    return Path(str(resources.files("pdfgc.assets") / ASSET))
+
+
 def load_judge(path: Path | None = None) -> SyncJudge:
     """The judge with its weights, by default those in the package.
 
     Raises:
         InputError: there is no such file, or it is not a sync judge.
     """
-    if path is None:
-        path = Path(str(resources.files("pdfgc.assets") / ASSET))
+    path = path or judge_path()
     if not path.is_file():
         raise InputError(f"expected the weights of a sync judge at {path}, but there is no file")
     judge = SyncJudge()
