@@ -128,8 +128,8 @@ def _protocol(title: str, about: str, results: dict[str, Any]) -> str:
 def _control(results: dict[str, Any]) -> str:
     text = (
         "\n## Control matrix\n\nEach row drives one factor (or all) by a clip while the rest is held. Bold: "
-        "correlation with the driver and mean error, where movement is wanted; elsewhere movement relative to the driver's own "
-        f"(goal: at most 0.35).\n\n{control_markdown(results)}"
+        "correlation with the driver and mean error, where movement is wanted; elsewhere movement relative to the "
+        f"driver's own (goal: at most 0.35).\n\n{control_markdown(results)}"
     )
     spoken, in_step = results["mouth_against_speaker"].get("0"), results["mouth_in_step"]
     if spoken is not None:
