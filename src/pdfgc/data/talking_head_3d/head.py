@@ -129,10 +129,6 @@ class Head:
         mesh = np.concatenate([projected[:, :2], -self.scale(act) * depth], 1)
         return mesh.astype(np.float32)
 
-    def canonical_mesh(self, act: Act) -> np.ndarray:
-        """The same points before pose and camera: `[478, 3]` float32 in cm, axes of the canonical face."""
-        return self._points(act)
-
     def origin(self, act: Act) -> np.ndarray:
         """Where the head's origin is: `[3]` cm in camera axes about the middle of the picture."""
         return self._turned(np.zeros((1, 3), np.float32), np.ones(1, np.float32), act)[0]

@@ -11,9 +11,11 @@ from pdfgc.data.talking_head_3d.look import Camera, Light, Look
 from pdfgc.data.talking_head_3d.model import PARTS, HeadModel, Landmarks
 from pdfgc.data.talking_head_3d.raster import rasterise
 from pdfgc.errors import InputError
+from pdfgc.face.mesh import FACE_OVAL
 
 _SIDE = 768
 _FACE_POINTS = 468
+_RIM = 9  # pixels, 0.4 cm
 _SHOWN = Act(lips={"jawOpen": 0.15}, expression={"eyeWide": 0.3})
 """Lips parted and eyes wide, so that no two points of different lips or lids lie on one another."""
 
@@ -69,8 +71,13 @@ def _nearest_skin(head: Head, pixels: np.ndarray) -> Landmarks:
     model = head.model
     points = head.camera.project(head._turned(head._shape(_SHOWN), model.neck, _SHOWN), head.size)
     seen = rasterise(points, model.triangles, head.size)
-    mouth = seen.interpolate(model.triangles, model.masks["mouth"][:, None])[:, 0]
+    values = np.stack([model.masks["mouth"], points[:, 2]], 1)
+    mouth, depth = seen.interpolate(model.triangles, values).T
     skin = np.flatnonzero((model.triangle_part[seen.triangle] == PARTS.index("skin")) & (mouth < 0.5))
     place = np.stack([seen.pixel[skin] % head.size, seen.pixel[skin] // head.size], 1) + 0.5
     chosen = np.array([skin[np.argmin(((place - pixel) ** 2).sum(1))] for pixel in pixels])
+    for index in FACE_OVAL:  # on the face's rim, where the next pixel may be the neck's or the ear's
+        about = skin[((place - pixels[index]) ** 2).sum(1) < _RIM**2]
+        if len(about):
+            chosen[index] = about[np.argmin(depth[about])]
     return Landmarks(model.triangles[seen.triangle[chosen]], seen.weights[chosen])

@@ -129,10 +129,15 @@ def _feel(times: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Each part of expression comes and goes by itself: `[T, len(EXPRESSIONS)]`."""
     columns = []
     for _ in EXPRESSIONS:
-        clock, level = [0.0], [float(random.choice([0, 0, random.uniform(0, 1)]))]
+        clock, level = [-random.uniform(0, 3.0)], [_strength(random)]
         while clock[-1] < times[-1]:
             stay, ease = random.uniform(0.6, 2.5), random.uniform(0.25, 0.7)
             clock += [clock[-1] + stay, clock[-1] + stay + ease]
-            level += [level[-1], float(random.choice([0, random.uniform(0.2, 1)]))]
+            level += [level[-1], _strength(random)]
         columns.append(np.interp(times, clock, level))
     return np.stack(columns, 1)
+
+
+def _strength(random: np.random.Generator) -> float:
+    """Nothing, half of the time."""
+    return float(random.choice([0, random.uniform(0.2, 1)]))
