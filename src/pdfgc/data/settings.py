@@ -35,9 +35,8 @@ class PrepareSettings:
     """Share of frames that must have a face."""
     smallest: float = 48.0
     """Height of the face in pixels, below which a clip is rejected."""
-    sharpness: float = 0.012
-    """Detail of the face (`filters.sharpness`), below which a clip is rejected: a face of less than about 50 pixels,
-    enlarged. Sharp clips have 0.03 to 0.2."""
+    sharpness: float = 0.06
+    """Detail of the face (`filters.sharpness`), below which a clip is rejected. Sharp clips have 0.1 to 0.8."""
     jump: float = 0.5
     """Movement of the face between neighbouring frames, in face heights, that is taken for another face."""
     second_face: float = 0.5
