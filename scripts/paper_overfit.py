@@ -79,7 +79,8 @@ def run(folder: Path, out: Path, stages: list[str], minutes: dict[str, float], c
         "training.validate_every=100",
         "training.warmup=50",
         "training.ema=0.99",
-        "paper.teachers_from=200",
+        "paper.adversarial_from=300",
+        "paper.teachers_from=300",
         *changes,
     ]
     costs: dict[str, Any] = {}

@@ -107,6 +107,8 @@ class Paper:
     """Seconds that portrait and driving frame are apart at least, where the clip is long enough."""
     seen_lips: float = 0.2
     """Share of stage 3's items whose lips are driven by the picture instead of the sound, so that videos can, too."""
+    adversarial_from: int = 1000
+    """The first step at which the generator listens to the discriminator, which learns from the start."""
     teachers_from: int = 2000
     """The first step at which L_mot and L_con teach the generator: of what is no face yet, their gradients are a
     hundred times as large, and say nothing."""

@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from torch import nn
 
 from pdfgc.config import Config
+from pdfgc.networks.paper.appearance import AppearanceEncoder
 from pdfgc.networks.paper.discriminator import Discriminator
 from pdfgc.networks.paper.motion import HEADS, MotionEncoder
 from pdfgc.training.results import Results
@@ -54,6 +55,16 @@ def make_discriminator(config: Config, people: int) -> Discriminator:
         most_channels=sizes.discriminator_most,
         blocks=sizes.discriminator_blocks,
     )
+
+
+def calm_residuals(appearance: AppearanceEncoder) -> None:
+    """Lets every residual block of E_app begin as the identity (Goyal et al. 2017, section 5.1).
+
+    Untrained blocks otherwise multiply the gradient: that of the first convolution was 400 times the generator's.
+    """
+    for name, module in appearance.named_modules():
+        if name.endswith(".bn3"):
+            nn.init.zeros_(module.get_parameter("weight"))
 
 
 def load_parts(earlier: Results, parts: Mapping[str, nn.Module]) -> None:

@@ -17,7 +17,7 @@ from pdfgc.networks.paper.build import make_appearance, make_generator, make_mot
 from pdfgc.priors.teachers import make_face_teacher, make_perceptual
 from pdfgc.training.paper.frames import PaperClips, far_pair
 from pdfgc.training.paper.losses import motion_reconstruction
-from pdfgc.training.paper.parts import TRUNK, make_discriminator
+from pdfgc.training.paper.parts import TRUNK, calm_residuals, make_discriminator
 from pdfgc.training.paper.pictures import (
     MADE,
     adversarial_losses,
@@ -42,6 +42,7 @@ class PaperStage1(Stage):
         shown = setup.held_out.where(pictures=True)
         self.shown = PaperClips(shown if len(shown) else setup.clips, config.size)
         self.appearance = make_appearance(sizes)
+        calm_residuals(self.appearance)
         self.trunk = make_motion(sizes, config.size).model
         self.generator = make_generator(sizes, config.size, motion=sizes.motion)
         self.discriminator = make_discriminator(config, len(self.clips.people))
@@ -53,7 +54,7 @@ class PaperStage1(Stage):
         }
         self.phases = (
             Phase("generator", ("appearance", TRUNK, "first_generator")),
-            Phase("discriminator", ("discriminator",), learning_rate=0.4, ema=False),
+            Phase("discriminator", ("discriminator",), learning_rate=0.2, ema=False),
         )
         self.exports = ("appearance", TRUNK)
         self.perceptual = None if self.is_off("perceptual") else make_perceptual(config.paper.teachers)
@@ -83,14 +84,16 @@ class PaperStage1(Stage):
 
     def losses(self, phase: str, batch: Batch, step: int) -> dict[str, Tensor]:
         """The painted driving frame against the true one: `perceptual` (VGG), `l1`, `motion` (L_mot, eq. 1),
-        `adversarial` and `matching`; in the discriminator's phase, `discriminator`. L_mot begins later."""
+        `adversarial` and `matching`; in the discriminator's phase, `discriminator`. The last
+        three begin later (`adversarial_from`, `teachers_from`)."""
         portrait, target = to_float(batch["pictures"]).unbind(1)
         if phase == "discriminator":
             return discriminator_losses(self.discriminator, target, batch)
         made = self.paint(portrait, to_float(batch["shown"]))
         batch[MADE] = made.detach()
         losses = {"l1": (made - target).abs().mean()}
-        losses |= adversarial_losses(self.discriminator, made, target, batch["person"])
+        if step >= self.settings.adversarial_from:
+            losses |= adversarial_losses(self.discriminator, made, target, batch["person"])
         if self.perceptual is not None:
             losses["perceptual"] = self.perceptual(made, target).mean()
         if self.faces is not None and step >= self.settings.teachers_from:

@@ -80,7 +80,7 @@ class PaperStage3(Stage):
         self.exports = (*fresh, "appearance", "generator")
         self.phases = (
             Phase("generator", self.exports),
-            Phase("discriminator", ("discriminator",), learning_rate=0.4, ema=False),
+            Phase("discriminator", ("discriminator",), learning_rate=0.2, ema=False),
         )
         teachers = config.paper.teachers
         self.perceptual = None if self.is_off("perceptual") else make_perceptual(teachers)
@@ -127,7 +127,8 @@ class PaperStage3(Stage):
         made = self.paint(portrait, codes)
         batch[MADE] = made.detach()
         losses = {"l1": (made - target).abs().mean()}
-        losses |= adversarial_losses(self.discriminator, made, target, batch["person"])
+        if step >= self.settings.adversarial_from:
+            losses |= adversarial_losses(self.discriminator, made, target, batch["person"])
         if self.perceptual is not None:
             losses["perceptual"] = self.perceptual(made, target).mean()
         teach = step >= self.settings.teachers_from
