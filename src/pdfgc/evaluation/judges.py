@@ -15,11 +15,13 @@ from pdfgc.evaluation.measurement import Identity, Tracker
 from pdfgc.evaluation.metrics.lpips import STRIDE as LPIPS_STRIDE
 from pdfgc.evaluation.metrics.lse import SHIFT, mean_distances
 from pdfgc.evaluation.pixels import Distance, compare_pixels, lpips_distance
+from pdfgc.evaluation.reconstruction import reconstruct
 from pdfgc.evaluation.store import Arrays, ArrayStore
 from pdfgc.evaluation.sync_judge import SyncJudge, judge_path, load_hearing, load_judge
 from pdfgc.evaluation.sync_track import sync_features
 from pdfgc.evaluation.syncnet import SyncNet, load_syncnet
 from pdfgc.networks.speech import WhisperTrunk
+from pdfgc.priors.face_features import FaceTeacher
 
 
 class Judges:
@@ -30,6 +32,7 @@ class Judges:
         store: where what was seen is kept.
         syncnet: SyncNet's published weights, or None where they are not at hand.
         inception: FID's published weights, or None.
+        emoca: EMOCA's checkpoint, or None.
     """
 
     def __init__(
@@ -40,8 +43,9 @@ class Judges:
         *,
         syncnet: Path | None = None,
         inception: Path | None = None,
+        emoca: Path | None = None,
     ) -> None:
-        for path in (syncnet, inception):
+        for path in (syncnet, inception, emoca):
             if path is not None and not path.is_file():
                 raise InputError(f"expected a file of weights at {path}, but there is none")
         self.tracker = tracker
@@ -49,6 +53,7 @@ class Judges:
         self.store = store
         self.syncnet = syncnet
         self.inception = inception
+        self.emoca = emoca
 
     def evidence(self, path: Path) -> Evidence:
         """What is seen of the face in a video or folder of frames."""
@@ -70,6 +75,14 @@ class Judges:
             pixels=digests,
             rows=matching,
             lpips_stride=LPIPS_STRIDE,
+        )
+
+    def reconstruction(self, path: Path) -> Arrays:
+        """EMOCA's coefficients of every frame, see `reconstruct`; only where its file is at hand."""
+        return self.store.get(
+            lambda: reconstruct(path, self.evidence(path), self._emoca),
+            reconstruction=self.store.digest(path),
+            weights=self._weights(self.emoca),
         )
 
     def vgg_features(self, path: Path) -> np.ndarray:
@@ -155,6 +168,14 @@ class Judges:
     @cached_property
     def _sync_judge(self) -> tuple[SyncJudge, WhisperTrunk]:
         return load_judge(), load_hearing()
+
+    @cached_property
+    def _emoca(self) -> FaceTeacher:
+        from pdfgc.priors.emoca import EmocaTeacher
+
+        if self.emoca is None:
+            raise InputError("the 3-D reconstructor needs EMOCA's checkpoint")
+        return EmocaTeacher(self.emoca)
 
     @cached_property
     def _syncnet(self) -> SyncNet:

@@ -80,6 +80,16 @@ class Pair:
                 return _silence(audio, self.ours.times)
         return None
 
+    def reconstructed(self, what: str) -> tuple[np.ndarray, np.ndarray]:
+        """`rotation` or `expression` of both videos at matching moments, by the 3-D reconstructor."""
+        ours, theirs = (self.judges.reconstruction(path)[what] for path in (self.generated, self.truth))
+        return ours[self.rows[0]], theirs[self.rows[1]]
+
+    def forget(self) -> None:
+        """Lets go of what was seen; it is read again from disk when it is asked for."""
+        for name in ("rows", "ours", "theirs", "pixels", "silent", "same_rate", "_all_ours", "_all_theirs"):
+            self.__dict__.pop(name, None)
+
     @cached_property
     def same_rate(self) -> bool:
         """Whether both videos show a new picture at every matching moment."""

@@ -10,6 +10,7 @@ from pdfgc.errors import InputError
 from pdfgc.evaluation.commands import DEFAULT_MODEL, ModelName, Seconds, weights_digest
 from pdfgc.evaluation.video_commands import (
     Cache,
+    EmocaPath,
     InceptionPath,
     Metrics,
     Report,
@@ -51,6 +52,7 @@ def self_driving(
     sound_offset: Offsets = False,
     syncnet: SyncnetPath = None,
     inception: InceptionPath = None,
+    emoca: EmocaPath = None,
     train_lse_c: TrainLse = None,
     cache: Cache = None,
     dry_run: DryRun = False,
@@ -79,6 +81,7 @@ def ablation(
     sound_offset: Offsets = False,
     syncnet: SyncnetPath = None,
     inception: InceptionPath = None,
+    emoca: EmocaPath = None,
     train_lse_c: TrainLse = None,
     cache: Cache = None,
     dry_run: DryRun = False,
@@ -106,6 +109,7 @@ def cross(
     sound_offset: Offsets = False,
     syncnet: SyncnetPath = None,
     inception: InceptionPath = None,
+    emoca: EmocaPath = None,
     train_lse_c: TrainLse = None,
     cache: Cache = None,
     dry_run: DryRun = False,
@@ -133,6 +137,7 @@ def cross_identity(
     sound_offset: Offsets = False,
     syncnet: SyncnetPath = None,
     inception: InceptionPath = None,
+    emoca: EmocaPath = None,
     train_lse_c: TrainLse = None,
     cache: Cache = None,
     dry_run: DryRun = False,
@@ -161,6 +166,7 @@ def _run(
     sound_offset: bool,
     syncnet: Path | None,
     inception: Path | None,
+    emoca: Path | None,
     train_lse_c: float | None,
     cache: Path | None,
     dry_run: bool,
@@ -182,7 +188,7 @@ def _run(
         say("".join(f"{clip.name}: {clip.video}, {clip.identity}\n" for clip in clips))
         return
     people = None if portraits is None else list_portraits(portraits)
-    with open_judges(cache or report / "cache", syncnet, inception) as judges:
+    with open_judges(cache or report / "cache", syncnet, inception, emoca) as judges:
         loaded = pdfgc.load(model)
         weights = weights_digest(loaded)
         studio = Studio(loaded, weights, judges.tracker, judges.store, report, seconds)

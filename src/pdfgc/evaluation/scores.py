@@ -12,7 +12,7 @@ from pdfgc.errors import InputError
 from pdfgc.evaluation.lip_sync import mouth_correlations
 from pdfgc.evaluation.metrics.blinks import blink_rate_error, blink_synchrony
 from pdfgc.evaluation.metrics.csim import csim
-from pdfgc.evaluation.metrics.expression_error import expression_error
+from pdfgc.evaluation.metrics.expression_error import coefficient_error, expression_error
 from pdfgc.evaluation.metrics.frechet import frechet
 from pdfgc.evaluation.metrics.gaze_error import gaze_error
 from pdfgc.evaluation.metrics.jitter import jitter
@@ -25,6 +25,7 @@ from pdfgc.evaluation.metrics.silence_mouth import silence_mouth
 from pdfgc.evaluation.metrics.ssim import ssim
 from pdfgc.evaluation.metrics.sync_small import sync_small
 from pdfgc.evaluation.pair import Pair, matched_embeddings
+from pdfgc.evaluation.reconstruction import COEFFICIENTS
 from pdfgc.evaluation.result import MetricResult, summarise
 from pdfgc.evaluation.signals import MEASURES
 from pdfgc.evaluation.sound_lag import mouth_in_step
@@ -78,6 +79,24 @@ def _of_pixels(name: str, metric: Callable[[np.ndarray], MetricResult]) -> Calla
 def _landmarks(pair: Pair, *, mouth: bool) -> MetricResult:
     scales = pair.judges.evidence(pair.generated).scale, pair.judges.evidence(pair.truth).scale
     return landmark_distance(pair.ours.landmarks, pair.theirs.landmarks, *scales, mouth=mouth)
+
+
+def _pose(pair: Pair) -> MetricResult:
+    if (weights := pair.judges.emoca) is None:
+        return pose_error(pair.ours.pose[:, :3], pair.theirs.pose[:, :3])
+    return _of_weights(pose_error(*pair.reconstructed("rotation")), pair.judges.store.digest(weights))
+
+
+def _expression(pair: Pair) -> MetricResult:
+    if (weights := pair.judges.emoca) is None:
+        return expression_error(pair.ours.scores, pair.theirs.scores)
+    error = coefficient_error(*pair.reconstructed("expression"), COEFFICIENTS)
+    return _of_weights(error, pair.judges.store.digest(weights))
+
+
+def _of_weights(result: MetricResult, digest: str) -> MetricResult:
+    settings = result.settings | {"coefficients": COEFFICIENTS, "weights_sha256": digest}
+    return replace(result, settings=settings)
 
 
 def _jitter(pair: Pair) -> MetricResult:
@@ -191,14 +210,14 @@ SCORES: dict[str, Score] = {
         "squared error of the head's angles",
         "pose",
         "lower",
-        lambda p: pose_error(p.ours.pose[:, :3], p.theirs.pose[:, :3]),
+        _pose,
     ),
     "expression_error": Score(
         "expression MSE",
         "squared error of expression coefficients",
         "expression",
         "lower",
-        lambda p: expression_error(p.ours.scores, p.theirs.scores),
+        _expression,
     ),
     "blink_rate_error": Score(
         "blinks/min", "blinks a minute more than the truth", "eyes", "zero", _blinks(blink_rate_error)

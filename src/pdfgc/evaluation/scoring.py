@@ -62,6 +62,9 @@ def score_trials(
             log.warning("left out %s: %s", trial.name, error)
             skipped.append({"name": trial.name, "reason": str(error)})
             continue
+        finally:
+            for pair, _ in trial.comparisons:
+                pair.forget()
         scored.append((trial, results))
         numbers = {name: result.to_json() for name, result in results.items()}
         clips.append({"name": trial.name, "about": trial.about, "metrics": numbers})

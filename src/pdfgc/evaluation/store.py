@@ -22,7 +22,7 @@ def measuring_digest() -> str:
     """SHA-256 of the sources that decide what is measured on a video: a change makes old arrays void."""
     package = Path(__file__).parents[1]
     own = ["evidence", "pixels", "features", "inception", "mfcc", "sync_track", "syncnet", "signals"]
-    own += ["sync_judge", "sync_mouths", "sync_small"]
+    own += ["sync_judge", "sync_mouths", "sync_small", "reconstruction"]
     files = {package / "evaluation" / f"{name}.py" for name in own}
     files |= set((package / "evaluation" / "metrics").glob("*.py"))
     for folder in ("face", "media"):

@@ -29,6 +29,9 @@ SyncnetPath = Annotated[
 InceptionPath = Annotated[
     Path | None, Option("Inception's weights pt_inception-2015-12-05-6726825d.pth, for FID", "FILE")
 ]
+EmocaPath = Annotated[
+    Path | None, Option("EMOCA's checkpoint, to measure pose and expression in 3-D", "FILE")
+]
 TrainLse = Annotated[
     float | None, Option("LSE-C of the training data, for NLSE-C (default: that of the truth)", "VALUE")
 ]
@@ -46,6 +49,7 @@ def videos(
     metrics: Metrics = "",
     syncnet: SyncnetPath = None,
     inception: InceptionPath = None,
+    emoca: EmocaPath = None,
     train_lse_c: TrainLse = None,
     cache: Cache = None,
     dry_run: Annotated[bool, Option("list the pairs, and stop")] = False,
@@ -70,7 +74,7 @@ def videos(
     if dry_run:
         say("".join(f"{ours} against {theirs}\n" for _, ours, theirs in matched))
         return
-    with open_judges(cache or report / "cache", syncnet, inception) as judges:
+    with open_judges(cache or report / "cache", syncnet, inception, emoca) as judges:
         trials = video_trials(matched, judges)
         results = header("videos", {"generated": str(generated), "truth": str(truth), "metrics": chosen})
         results |= score_trials(trials, chosen, lse_reference=train_lse_c) | {"unmatched": unmatched}
@@ -85,7 +89,9 @@ def split_names(text: str) -> list[str]:
 
 
 @contextmanager
-def open_judges(cache: Path, syncnet: Path | None, inception: Path | None) -> Iterator[Judges]:
+def open_judges(
+    cache: Path, syncnet: Path | None, inception: Path | None, emoca: Path | None
+) -> Iterator[Judges]:
     """The judges, who keep what they saw in `cache`."""
     from pdfgc.evaluation.judges import Judges
     from pdfgc.evaluation.store import ArrayStore
@@ -94,7 +100,7 @@ def open_judges(cache: Path, syncnet: Path | None, inception: Path | None) -> It
 
     store = ArrayStore(cache)
     with FaceTracker() as tracker:
-        yield Judges(tracker, FaceIdentity(), store, syncnet=syncnet, inception=inception)
+        yield Judges(tracker, FaceIdentity(), store, syncnet=syncnet, inception=inception, emoca=emoca)
 
 
 def header(protocol: str, settings: dict[str, Any]) -> dict[str, Any]:

@@ -19,11 +19,15 @@ def expression_error(generated: np.ndarray, truth: np.ndarray) -> MetricResult:
     Args:
         generated, truth: `[T, 52]` MediaPipe's scores 0..1, NaN in frames without a face.
     """
-    settings = {
-        "coefficients": f"{len(COEFFICIENTS)} of MediaPipe's 52 blendshape scores: all but gaze and blink",
-    }
+    about = f"{len(COEFFICIENTS)} of MediaPipe's 52 blendshape scores: all but gaze and blink"
+    return coefficient_error(generated[:, COEFFICIENTS], truth[:, COEFFICIENTS], about)
+
+
+def coefficient_error(generated: np.ndarray, truth: np.ndarray, about: str) -> MetricResult:
+    """The same of any coefficients `[T, K]`, which `about` names in the settings."""
+    settings = {"coefficients": about}
     known = np.isfinite(generated).all(-1) & np.isfinite(truth).all(-1)
     if not known.any():
         return MetricResult("expression_error", None, "", 0, settings, "no frame with a face in both")
-    difference = generated[known][:, COEFFICIENTS].astype(np.float64) - truth[known][:, COEFFICIENTS]
+    difference = generated[known].astype(np.float64) - truth[known]
     return MetricResult("expression_error", float((difference**2).mean()), "", int(known.sum()), settings)
