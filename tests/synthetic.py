@@ -97,7 +97,7 @@ def write_clip_set(folder: Path, *, identities: int = 3, clips: int = 2, **optio
 
 
 def write_face_video(
-    path: Path, *, frames: int = 12, side: int = 256, sound: bool = True, face: bool = True
+    path: Path, *, frames: int = 12, side: int = 256, sound: bool | np.ndarray = True, face: bool = True
 ) -> None:
     """A video of the astronaut of `demo` (public domain), who sways and nods, with a tone.
 
@@ -105,7 +105,7 @@ def write_face_video(
         path: an mp4 file to write.
         frames: its length, at 25 frames a second.
         side: its width and height in pixels.
-        sound: whether it has a sound track.
+        sound: whether it has a sound track; or that sound, `[N]` float32 at 16 kHz, at least as long as the video.
         face: without, a grey wall takes the astronaut's place.
     """
     import av
@@ -118,7 +118,8 @@ def write_face_video(
         stream.width = stream.height = side
         stream.pix_fmt = "yuv420p"
         stream.bit_rate = 4_000_000
-        tone = container.add_stream("aac", rate=AUDIO_RATE, layout="mono") if sound else None
+        wave = _tone(frames / FPS) if isinstance(sound, bool) else sound[: frames * AUDIO_RATE // FPS]
+        tone = None if sound is False else container.add_stream("aac", rate=AUDIO_RATE, layout="mono")
         for number in range(frames):
             angle, shift = 4 * np.sin(number / 4), 6 * np.cos(number / 5)
             turn = cv2.getRotationMatrix2D((150, 130), float(angle), side / 300)
@@ -128,7 +129,7 @@ def write_face_video(
             container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, "rgb24")))
         container.mux(stream.encode())
         if tone is not None:
-            frame = av.AudioFrame.from_ndarray(_tone(frames / FPS)[None], "fltp", "mono")
+            frame = av.AudioFrame.from_ndarray(wave[None], "fltp", "mono")
             frame.sample_rate, frame.pts = AUDIO_RATE, 0
             container.mux([*tone.encode(frame), *tone.encode()])
 
