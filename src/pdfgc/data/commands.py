@@ -69,17 +69,21 @@ def prepare(
     Raises:
         InputError: no videos, a table that is none, or SHARDS that were prepared otherwise.
     """
-    from pdfgc.data import prepare as preparation
     from pdfgc.data.layouts import list_jobs
     from pdfgc.data.settings import SIZES, PrepareSettings
 
+    settings = PrepareSettings(
+        size=SIZES[crop] if size is None else size,
+        framing=crop,
+        bad_sound=bad_sound,
+        strict_sync=strict_sync,
+    )
     if dry_run:
         for job in list_jobs(clips, layout, labels, licence):
             sys.stdout.write(f"{job.name}: {job.identity}\n")
         return
-    settings = PrepareSettings(
-        size=size or SIZES[crop], framing=crop, bad_sound=bad_sound, strict_sync=strict_sync
-    )
+    from pdfgc.data import prepare as preparation
+
     summary = preparation.prepare(
         clips,
         output,
