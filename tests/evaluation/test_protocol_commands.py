@@ -1,4 +1,5 @@
 import json
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -142,3 +143,11 @@ def test_a_dry_run_lists_the_clips(data: Path, tmp_path: Path, capsys: pytest.Ca
     assert not (tmp_path / "out").exists()
     with pytest.raises(InputError, match="above 0"):
         protocol_commands.self_driving(data=data, report=tmp_path / "out", seconds=0)
+
+
+def test_bad_input_is_one_sentence_and_exit_code_2(tmp_path: Path) -> None:
+    words = ["evaluate", "cross", "--data", "absent", "--report", "out"]
+    command = [sys.executable, "-m", "pdfgc.cli", *words]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False)
+    assert done.returncode == 2
+    assert "nothing is there" in done.stderr and len(done.stderr.splitlines()) == 1

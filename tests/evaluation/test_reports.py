@@ -1,24 +1,27 @@
 import json
 import re
+from fractions import Fraction
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from evaluation.fakes import FakeIdentity, FakeModel, FakeTracker, performance, write_clip
+from evaluation.fakes import FakeIdentity, FakeModel, FakeTracker, draw, performance, write_clip
 from pdfgc.evaluation import judges
 from pdfgc.evaluation.bench import Bench
 from pdfgc.evaluation.cache import MeasurementCache
+from pdfgc.evaluation.cases import Case
 from pdfgc.evaluation.charts import WIDTH, Curves, draw_curves
-from pdfgc.evaluation.control_report import write_control_page
+from pdfgc.evaluation.control_report import write_cases_page, write_control_page
 from pdfgc.evaluation.judges import Judges
 from pdfgc.evaluation.measurement import Meter
-from pdfgc.evaluation.protocols import ROWS, control_matrix
+from pdfgc.evaluation.protocols import ROWS, control_matrix, run_cases
 from pdfgc.evaluation.publication import write_report
 from pdfgc.evaluation.published import TABLE_1_VOXCELEB2, TABLES_OF
-from pdfgc.evaluation.report import control_results
+from pdfgc.evaluation.report import case_results, control_results
 from pdfgc.evaluation.scores import METRICS
 from pdfgc.evaluation.scoring import match_by_name, score_trials, video_trials
 from pdfgc.evaluation.store import ArrayStore
@@ -99,6 +102,21 @@ def test_a_report_of_the_control_matrix(tmp_path: Path) -> None:
     assert count["img"] == len(ROWS)
     assert count["b"] == 9 * len(ROWS)  # cells of the heat map
     assert "| lips by audio | **1.00" in (tmp_path / "report.md").read_text()
+
+
+def test_a_report_of_cases_shows_every_driver(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "a.mp4", performance(20, mouth=0.6))
+    pose = write_clip(tmp_path / "b.mp4", performance(9, yaw=12.0))
+    Image.fromarray(draw()).save(tmp_path / "face.png")
+    meter = Meter(FakeTracker(), FakeIdentity())
+    bench = Bench(FakeModel(), "some", meter, MeasurementCache(tmp_path / "cache"), 5.0)
+    drivers = {"audio": str(clip), "pose": str(pose), "expression": "hold"}
+    cases = [Case("one", tmp_path / "face.png", drivers)]
+    comparisons = run_cases(bench, cases, Fraction(25))
+    results = HEAD | case_results(comparisons)
+    page = write_cases_page(results, cases, comparisons, lambda p: bench.clip(p).signals.times, tmp_path)
+    assert _outline(page)["img"] == 3  # sound's speaker, pose, result
+    assert "| yaw | 1.00 |" in (tmp_path / "report.md").read_text()
 
 
 def test_curves_keep_to_their_frame_and_leave_gaps() -> None:

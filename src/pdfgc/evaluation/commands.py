@@ -110,7 +110,7 @@ def cases(
         settings = {"cases": str(cases), "fps": str(fps)}
         comparisons = run_cases(bench, listed, fps)
         results = _header("cases", bench, settings) | case_results(comparisons)
-        write_cases_page(results, comparisons, report)
+        write_cases_page(results, listed, comparisons, lambda p: bench.clip(p).signals.times, report)
         _finish(results, case_table(results), report)
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pdfgc.evaluation import page
+from pdfgc.evaluation.cases import Case, is_filmed
 from pdfgc.evaluation.charts import Curves, draw_curves
 from pdfgc.evaluation.protocols import REPLAY, Comparison
 from pdfgc.evaluation.report import SHOWN, cell_text
-from pdfgc.evaluation.signals import MEASURES
+from pdfgc.evaluation.signals import MEASURES, pingpong
+from pdfgc.evaluation.strips import chosen_frames, strip_of_video, to_jpeg
 from pdfgc.evaluation.tables import markdown, number
 from pdfgc.files import atomic_path
 
@@ -43,13 +47,32 @@ def write_control_page(results: dict[str, Any], comparisons: Sequence[Comparison
     return _write(folder / "report.html", page.page("Control matrix", parts))
 
 
-def write_cases_page(results: dict[str, Any], comparisons: Sequence[Comparison], folder: Path) -> Path:
-    """Writes `report.html` and `report.md` of cases; the path of the page."""
+def write_cases_page(
+    results: dict[str, Any],
+    cases: Sequence[Case],
+    comparisons: Sequence[Comparison],
+    times_of: Callable[[Path], np.ndarray],
+    folder: Path,
+) -> Path:
+    """Writes `report.html` and `report.md` of cases.
+
+    Args:
+        results: what is written of them.
+        cases: what was rendered.
+        comparisons: of `run_cases`, in their order.
+        times_of: seconds of the frames of a filmed driver.
+        folder: that exists.
+
+    Returns:
+        the page.
+    """
     about = "Each case renders a portrait under the drivers that its file names; each factor is compared with its own."
     sections = []
-    for case, comparison in zip(results["cases"], comparisons, strict=True):
-        rows = case_rows(case)
-        parts = [page.table(rows), *_strips([comparison]), draw_curves(_curves(comparison))]
+    for case, source, comparison in zip(results["cases"], cases, comparisons, strict=True):
+        pictures = _driver_rows(source, comparison.output.signals.times, times_of)
+        if comparison.output.strip is not None:
+            pictures.append(("result", comparison.output.strip.read_bytes()))
+        parts = [page.table(case_rows(case)), page.figure(pictures), draw_curves(_curves(comparison))]
         sections.append(page.clip_section(comparison.pair, _overall(case), parts))
     parts = [page.heading("Cases", about, results), page.key(), *sections]
     text = "".join(
@@ -122,8 +145,6 @@ def _notes(results: dict[str, Any]) -> str:
 
 
 def _worst_first(comparisons: Sequence[Comparison]) -> list[tuple[str, list[Comparison]]]:
-    import numpy as np
-
     from pdfgc.evaluation.correlation import correlation
 
     pairs: dict[str, list[Comparison]] = {}
@@ -151,6 +172,21 @@ def _strips(members: Sequence[Comparison]) -> list[str]:
     ordered = sorted(members, key=lambda c: c.row != REPLAY.name)  # the driver on top, as in the paper
     rows = [(c.row, c.output.strip.read_bytes()) for c in ordered if c.output.strip is not None]
     return [page.figure(rows)] if rows else []
+
+
+def _driver_rows(
+    case: Case, times: np.ndarray, times_of: Callable[[Path], np.ndarray]
+) -> list[tuple[str, bytes]]:
+    """Each filmed driver at the moments that the result's pictures show."""
+    rows = []
+    moments = times[chosen_frames(len(times))]
+    for argument, path in case.files().items():
+        if is_filmed(path):
+            known = times_of(path)
+            folded = pingpong(moments, float(known[-1]))
+            strip = strip_of_video(path, [int(np.abs(known - moment).argmin()) for moment in folded])
+            rows += [] if strip is None else [(argument, to_jpeg(strip))]
+    return rows
 
 
 def _curves(comparison: Comparison) -> Curves:

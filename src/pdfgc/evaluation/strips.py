@@ -42,16 +42,16 @@ def join(pictures: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def strip_of_video(path: Path, numbers: Sequence[int]) -> np.ndarray | None:
-    """The frames of these numbers (rising) side by side; None where the video ends before the first."""
+    """The frames of these numbers side by side, in their order; None where the video has none of them."""
     from pdfgc.media.video import read_frames
 
-    wanted, pictures = list(numbers), []
+    wanted, seen = set(numbers), {}
     for number, frame in enumerate(read_frames(path)):
-        if wanted and number == wanted[0]:
-            pictures.append(thumbnail(frame.image))
-            wanted.pop(0)
-        if not wanted:
+        if number in wanted:
+            seen[number] = thumbnail(frame.image)
+        if len(seen) == len(wanted):
             break
+    pictures = [seen[number] for number in numbers if number in seen]
     return join(pictures) if pictures else None
 
 
