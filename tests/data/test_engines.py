@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +26,29 @@ def test_here_it_is_this_process() -> None:
     assert outcomes == [(n, (n * n, os.getpid())) for n in (1, 2, 3)]
     with pytest.raises(InputError, match="at least 1 worker"):
         list(run(square, [1], workers=0))
+
+
+@pytest.mark.slow
+def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import os, time\n"
+        "from pdfgc.data.engines import run\n"
+        "def work(number):\n"
+        "    if number > 1: time.sleep(60)\n"
+        "    return os.getpid()\n"
+        "if __name__ == '__main__':\n"
+        "    for _, worker in run(work, [0, 1, 2, 3], workers=2): print(worker, flush=True)\n"
+    )
+    process = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    workers = {int(process.stdout.readline()) for _ in range(2)}
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 20
+    while any(Path(f"/proc/{worker}").exists() for worker in workers) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not [worker for worker in workers if Path(f"/proc/{worker}").exists()]
 
 
 @pytest.mark.slow

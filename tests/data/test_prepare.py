@@ -184,6 +184,21 @@ def test_layouts_label_their_clips(videos: Path, tmp_path: Path) -> None:
     assert clip.path.relative_to(tmp_path).as_posix() == "shards/clips/id00012/21Uxsk56VDQ/00001.safetensors"
 
 
+def test_utterances_are_cut_out_of_whole_films(videos: Path, tmp_path: Path) -> None:
+    films, texts = tmp_path / "vox" / "films", tmp_path / "vox" / "txt" / "id00012" / "21Uxsk56VDQ"
+    films.mkdir(parents=True)
+    texts.mkdir(parents=True)
+    shutil.copy(videos / "eileen" / "talk.mp4", films / "21Uxsk56VDQ.mp4")
+    for number, frames in ((1, range(5)), (2, range(6, 12))):
+        rows = "".join(f"{frame:06d} \t0.2 \t0.1 \t0.6 \t0.7 \n" for frame in frames)
+        (texts / f"{number:05d}.txt").write_text(f"Identity  : \tid00012\n\nFRAME \tX \tY \tW \tH \n{rows}")
+    prepare(tmp_path / "vox", tmp_path / "shards", layout="voxceleb2", settings=SETTINGS)
+    first, second = ClipSet.open(tmp_path / "shards")
+    assert (len(first), first.info.start) == (5, Fraction(0))
+    assert (len(second), second.info.start, second.identity) == (6, Fraction(6, 25), "id00012")
+    assert second.frame_numbers().tolist() == [0, 1, 2, 3, 4, 5]
+
+
 def test_bad_input_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected videos below"):
         prepare(tmp_path, tmp_path / "out")
