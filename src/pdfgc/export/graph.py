@@ -96,6 +96,9 @@ def write_graph(graph: Graph, path: Path, about: Mapping[str, str]) -> None:
         import onnxscript  # noqa: F401 (what torch.onnx writes with)
     except ImportError as error:
         raise InputError(NEEDS_EXTRA.format(error)) from error
+    graph.run(
+        *graph.examples()
+    )  # fills caches of constants, which must not happen while torch only describes
     lengths = {name: _length(graph, name) for port in graph.inputs for name in port.free.values()}
     with _hushed(), atomic_path(path) as temporary:
         program = torch.onnx.export(
@@ -112,8 +115,18 @@ def write_graph(graph: Graph, path: Path, about: Mapping[str, str]) -> None:
         )
         if program is None:  # only without dynamo, which says so by its type
             raise RuntimeError(f"torch.onnx made no program of {graph.name}")
+        _require_free_axes(graph, program)
         program.model.metadata_props.update(about)
         program.save(temporary, external_data=False)
+
+
+def _require_free_axes(graph: Graph, program: torch.onnx.ONNXProgram) -> None:
+    """torch.onnx falls back to fixed lengths, in silence, where it cannot keep an axis free."""
+    for port, value in zip(graph.inputs, program.model.graph.inputs, strict=True):
+        lengths = value.shape or ()
+        fixed = [name for axis, name in port.free.items() if isinstance(lengths[axis], int)]
+        if fixed:
+            raise RuntimeError(f"torch.onnx fixed the length of {fixed[0]} in {port.name} of {graph.name}")
 
 
 class _Arguments(nn.Module):

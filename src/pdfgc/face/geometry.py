@@ -37,6 +37,11 @@ def canonical_face() -> dict[str, Tensor]:
         return load_file(path)
 
 
+@cache
+def _stable_points() -> list[int]:
+    return torch.nonzero(canonical_face()["procrustes_weights"] > 0)[:, 0].tolist()
+
+
 def fit_pose(mesh: Tensor) -> Tensor:
     """Pose of each mesh by weighted Procrustes on MediaPipe's 33 stable points.
 
@@ -48,8 +53,7 @@ def fit_pose(mesh: Tensor) -> Tensor:
         positive yaw turns to the image's right, positive roll tips the head to the image's left), then x and y
         of the head's origin in crop units and the natural logarithm of scale / `POSE_SCALE` (spec 3, eq. 5).
     """
-    face = canonical_face()
-    stable = torch.nonzero(face["procrustes_weights"] > 0)[:, 0]
+    face, stable = canonical_face(), _stable_points()
     weight = face["procrustes_weights"][stable].to(mesh)
     weight = (weight / weight.sum())[:, None]
     source = face["vertices"][stable].to(mesh)
@@ -88,10 +92,9 @@ def _align_by_newton(covariance: Tensor) -> tuple[Tensor, Tensor]:
     For covariances of positive determinant, which those of faces are: only a mirrored one has another.
     """
     turn = covariance.new_tensor([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])
-    turns = torch.stack([turn, turn.T])  # of rows or columns, by one and by two
     x = covariance
     for _ in range(_NEWTON_STEPS):
-        one, two = (turns @ x[..., None, :, :]).unbind(-3)
+        one, two = turn @ x, turn.T @ x  # rows moved up by one and by two
         cofactors = (one @ turn.T) * (two @ turn) - (one @ turn) * (two @ turn.T)
         determinant = (x * cofactors).sum((-2, -1), keepdim=True) / 3
         size = determinant.pow(1 / 3)

@@ -63,7 +63,7 @@ def mesh_flow(source: Tensor, driving: Tensor, widths: Tensor, grid: int) -> Ten
     Returns:
         Offsets `[B, 2, grid, grid]`.
     """
-    batch = len(driving)
+    batch = driving.shape[0]
     pixels = pixel_centres(grid).to(source).view(-1, 2)
     query = torch.cat([pixels.square().sum(1, keepdim=True), pixels, torch.ones_like(pixels[:, :1])], 1)
     sharpness = 1 / widths.to(source).square()

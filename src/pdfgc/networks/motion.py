@@ -67,7 +67,7 @@ class MeshMotionEncoder(nn.Module):
         Expression is read from this one: with the pose in sight, its code took up the nod of the head, with which
         brows and their scores covary in the tracker.
         """
-        return self(canonical, blendshapes, canonical.new_zeros(len(canonical), POSE))
+        return self(canonical, blendshapes, canonical.new_zeros(canonical.shape[0], POSE))
 
 
 class FactorHead(nn.Module):

@@ -145,5 +145,5 @@ def _at_times(x: Tensor, at: Tensor) -> Tensor:
     left = position.floor().long().clamp(max=max(x.shape[1] - 2, 0))
     share = (position - left)[..., None].to(x.dtype)
     right = (left + 1).clamp(max=x.shape[1] - 1)
-    rows = torch.arange(len(x), device=x.device)[:, None]
+    rows = torch.arange(x.shape[0], device=x.device)[:, None]
     return x[rows, left] * (1 - share) + x[rows, right] * share

@@ -93,7 +93,7 @@ def mel_patches(columns: Tensor, at: Tensor) -> Tensor:
     nearest = (at * COLUMN_RATE + 0.5 + _TIE).floor().long()
     first = (nearest - _LEAD).clamp(-PATCH, length)
     index = first[..., None] + torch.arange(PATCH, device=at.device) + PATCH
-    rows = torch.arange(len(columns), device=at.device)[:, None, None]
+    rows = torch.arange(columns.shape[0], device=at.device)[:, None, None]
     return F.pad(columns, (0, 0, PATCH, PATCH))[rows, index].transpose(-1, -2)
 
 
