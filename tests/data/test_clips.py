@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -43,6 +44,36 @@ def test_sound_follows_the_mouth(clip: Clip) -> None:
     opening = clip.mesh()[:, 14, 1] - clip.mesh()[:, 13, 1]
     assert np.abs(clip.audio()).max() <= 1
     assert np.corrcoef(loudness, opening)[0, 1] > 0.8
+
+
+def test_the_mel_spectrum_follows_from_the_sound(clip: Clip) -> None:
+    import torch
+
+    from pdfgc.networks.mel import log_mel, paper_filters, paper_window, to_rms
+
+    mel = clip.mel()
+    assert mel.shape == (80, 120 + 7) and mel.dtype == np.float32
+    assert 0 <= mel.min() and mel.max() <= 1
+    wave = to_rms(torch.from_numpy(clip.audio()))
+    assert np.array_equal(mel, log_mel(wave[None], paper_filters(), paper_window())[0].numpy())
+    assert mel[:, 20:100].mean(1).argmax() < 10, "a tone of 220 Hz lies low"
+
+
+def test_old_files_have_the_new_fields_at_rest(clip: Clip) -> None:
+    tree = clip.info.to_json()
+    for name in ("framing", "sync", "sound_late", "sync_fit", "sound_fault"):
+        del tree[name]
+    info = ClipInfo.from_json(tree)
+    assert (info.framing, info.sync, info.sound_late, info.sound_fault) == ("head", "", 0.0, "")
+    assert info == clip.info
+
+
+def test_clips_in_step_can_be_chosen(clip: Clip) -> None:
+    verdicts = ("in step", "shifted", "unsure", "")
+    clips = ClipSet(Clip(clip.path, replace(clip.info, sync=verdict)) for verdict in verdicts)
+    assert [found.info.sync for found in clips.where(in_step=True)] == ["in step", "shifted"]
+    assert [found.info.sync for found in clips.where(in_step=False)] == ["unsure", ""]
+    assert len(clips.where(sound=True)) == 4
 
 
 def test_no_pictures_is_said(tmp_path: Path) -> None:
