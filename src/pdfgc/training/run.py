@@ -30,6 +30,7 @@ from pdfgc.data.clips import ClipSet
 from pdfgc.devices import choose_device
 from pdfgc.errors import InputError
 from pdfgc.files import atomic_path
+from pdfgc.progress import set_quiet
 from pdfgc.training import distributed
 from pdfgc.training.lock import locked
 from pdfgc.training.loop import Loop, Outcome
@@ -89,7 +90,9 @@ def train(
     with distributed.joined(choose_device(device)) as own_device:
         job = _Job(config, training, held_out, folder, own_device)
         with locked(folder) if distributed.rank() == 0 else nullcontext():
-            if distributed.rank() == 0:
+            if distributed.rank() > 0:
+                set_quiet(True)  # one process speaks for all
+            else:
                 _write_text(folder / "config.yaml", config_to_yaml(config))
             return _train_stages(names, job, max_minutes)
 
