@@ -3,9 +3,9 @@
     python scripts/pack_shards.py pack SHARDS -o PACK --part-mib 24      here
     python scripts/pack_shards.py unpack PACK -o SHARDS                  there; parts may arrive one by one
 
-A part is a tar of four files a clip: the description, the pictures as H.264 video, faces rounded to an eighth of a pixel,
-and the sound as Opus. About 2 KiB a frame, a tenth of the shards; pictures lose what a good video codec loses. Unpacking
-needs numpy, OpenCV and soundfile, no PyAV and no MediaPipe.
+A part is a tar of up to five files a clip: the description, the pictures as H.264 video, faces rounded to an eighth of
+a pixel, and the sound as Opus. About 1.5 KiB a frame, a fifteenth of the shards; pictures lose what a good video codec
+loses (39 dB at the default). Unpacking needs numpy, OpenCV and soundfile, no PyAV and no MediaPipe.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def pack(shards: Path, folder: Path, part_mib: float, crf: int) -> list[Path]:
     clips = list(ClipSet.open(shards).where(pictures=True))
     if not clips:
         raise InputError(f"expected clips with pictures in {shards}, but there are none")
-    np.random.default_rng(0).shuffle(clips)  # type: ignore[arg-type]
+    np.random.default_rng(0).shuffle(clips)
     folder.mkdir(parents=True, exist_ok=True)
     parts: list[Path] = []
     held: dict[str, bytes] = {}

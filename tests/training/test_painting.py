@@ -1,0 +1,74 @@
+"""What of a frame is painted in training, and how its losses add up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from pdfgc.config import load_config
+from pdfgc.networks.mesh_warp import MeshWarpGenerator
+from pdfgc.networks.patch_discriminator import PatchDiscriminator
+from pdfgc.networks.sketch import draw_sketches
+from pdfgc.training.painting import Painting
+from pdfgc.training.stage import Batch
+from synthetic import talking_meshes
+
+SIZE = 64
+
+
+@pytest.fixture
+def painting() -> Painting:
+    torch.manual_seed(0)
+    settings = load_config("tiny").stages.stage3
+    generator = MeshWarpGenerator(channels=8, flow_channels=8, context=1)
+    return Painting(generator, PatchDiscriminator(4), None, settings, SIZE)
+
+
+def _batch(painting: Painting, still: bool = False) -> Batch:
+    random = np.random.default_rng(0)
+    meshes = talking_meshes(8, random)[0].reshape(4, 2, 478, 3)
+    if still:
+        meshes[:, 1] = meshes[:, 0]
+    sketches = np.stack([draw_sketches(pair, SIZE) for pair in meshes])
+    pictures = np.repeat(random.integers(20, 235, (4, 1, 3, SIZE, SIZE), np.uint8), 2, 1)
+    points = torch.from_numpy(meshes)
+    return {
+        "pictures": torch.from_numpy(pictures),
+        "meshes": points,
+        "sketches": torch.from_numpy(sketches),
+        "window": painting.draw_window(random, points),
+    }
+
+
+def test_windows_lie_in_the_frame_on_the_grid_and_often_on_eyes_and_mouth(painting: Painting) -> None:
+    meshes = torch.from_numpy(talking_meshes(4, np.random.default_rng(1))[0])[:, None]
+    random = np.random.default_rng(2)
+    windows = torch.stack([painting.draw_window(random, meshes) for _ in range(300)])
+    left, top, side = windows.T
+    assert set(side.tolist()) == {painting.settings.close_up, painting.settings.painted}
+    assert ((left % 8 == 0) & (top % 8 == 0) & (left >= 0) & (top >= 0)).all()
+    assert ((left + side <= SIZE) & (top + side <= SIZE)).all()
+    assert 0.4 < (side == painting.settings.close_up).float().mean() < 0.7
+
+
+def test_an_untrained_generator_has_nothing_to_repaint_where_nothing_moves(painting: Painting) -> None:
+    losses = painting.generator_losses(_batch(painting, still=True), 0)
+    assert losses["l1"].item() < 1e-2 and losses["flow"].item() < 1e-4
+    moved = painting.generator_losses(_batch(painting), 0)
+    assert moved["flow"].item() > 0.05
+
+
+def test_the_discriminator_is_listened_to_from_its_step_on(painting: Painting) -> None:
+    batch = _batch(painting)
+    painting.settings = replace(painting.settings, adversarial_from=5)
+    assert "adversarial" not in painting.generator_losses(batch, 4)
+    assert {"adversarial", "feature_matching"} <= set(painting.generator_losses(batch, 5))
+
+
+def test_the_discriminators_loss_reaches_only_the_discriminator(painting: Painting) -> None:
+    painting.discriminator_losses(_batch(painting))["judge"].backward()
+    assert all(p.grad is None for p in painting.generator.parameters())
+    assert all(p.grad is not None for p in painting.discriminator.parameters())
