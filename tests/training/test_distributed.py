@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -30,8 +32,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def start_two(data: Path, run: Path, *options: str) -> list[subprocess.CompletedProcess[str]]:
-    """Both processes to their end, as `torchrun` would start them."""
+def start_two(data: Path, run: Path, *options: str) -> list[subprocess.Popen[str]]:
+    """Both processes, as `torchrun` would start them."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
@@ -43,7 +45,7 @@ def start_two(data: Path, run: Path, *options: str) -> list[subprocess.Completed
         "PYTHONPATH": str(PROGRAM.parent),
         "OMP_NUM_THREADS": "1",
     }
-    both = [
+    return [
         subprocess.Popen(
             [sys.executable, str(PROGRAM), str(data), str(run), *CHANGES, *options],
             env={**environment, "RANK": str(rank)},
@@ -52,17 +54,19 @@ def start_two(data: Path, run: Path, *options: str) -> list[subprocess.Completed
         )
         for rank in range(2)
     ]
-    return [
-        subprocess.CompletedProcess(process.args, process.returncode, "", errors)
-        for process, (_, errors) in [(process, process.communicate(timeout=120)) for process in both]
-    ]
+
+
+def finish(processes: list[subprocess.Popen[str]]) -> list[tuple[int, str]]:
+    """Exit status and standard error of each."""
+    errors = [process.communicate(timeout=120)[1] for process in processes]
+    return [(process.returncode, text) for process, text in zip(processes, errors, strict=True)]
 
 
 def test_two_processes_are_one_with_the_whole_batch(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ended = start_two(data, tmp_path / "two", "training.workers=1")
-    assert [process.returncode for process in ended] == [0, 0], ended
+    ended = finish(start_two(data, tmp_path / "two", "training.workers=1"))
+    assert [status for status, _ in ended] == [0, 0], ended
     torch.set_num_threads(1)
     monkeypatch.setattr(run_module, "_build", lambda name, setup: toy_stage.ComparingStage(setup.clips))
     run_module.train("stage1", data=data, run=tmp_path / "one", preset="tiny", changes=CHANGES, device="cpu")
@@ -84,13 +88,26 @@ def test_two_processes_are_one_with_the_whole_batch(
 
 
 def test_what_is_not_finite_in_one_process_stops_both(data: Path, tmp_path: Path) -> None:
-    first, second = start_two(data, tmp_path, "poison=2")
-    assert (first.returncode, second.returncode) == (3, 3)
-    assert "step 3 in the phase motion: not finite: mesh" in second.stderr
+    first, second = finish(start_two(data, tmp_path, "poison=2"))
+    assert (first[0], second[0]) == (3, 3)
+    assert "step 3 in the phase motion: not finite: mesh" in second[1]
     assert [path.name for path in (tmp_path / "stage1").glob("not-finite-*")] == [
         "not-finite-step-00000003-process-1.safetensors"
     ]
-    assert "the process where it was has saved its batch" in first.stderr
+    assert "the process where it was has saved its batch" in first[1]
+
+
+def test_a_signal_to_one_process_stops_both(data: Path, tmp_path: Path) -> None:
+    processes = start_two(data, tmp_path, "training.steps=1000000")
+    log = tmp_path / "stage1" / "log.jsonl"
+    deadline = time.monotonic() + 60
+    while not (log.is_file() and log.read_text().count("\n") > 3) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    processes[1].send_signal(signal.SIGTERM)
+    assert [status for status, _ in finish(processes)] == [0, 0]
+    done = len(read_log(tmp_path / "stage1"))
+    (last,) = list_checkpoints(tmp_path / "stage1" / "checkpoints")[-1:]
+    assert read_checkpoint(last).step == done > 3
 
 
 def test_a_batch_must_divide_among_the_processes(monkeypatch: pytest.MonkeyPatch, data: Path) -> None:
