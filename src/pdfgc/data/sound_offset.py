@@ -186,7 +186,9 @@ def listener(name: str) -> Model:
 
     model = load(name)
     if not isinstance(model, Model):
-        raise InputError(f"expected a listener that speaks through a face mesh, but got preset {model.preset}")
+        raise InputError(
+            f"expected a listener that speaks through a face mesh, but got preset {model.preset}"
+        )
     return model
 
 
