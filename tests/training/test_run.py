@@ -147,7 +147,7 @@ def test_bad_words_are_explained(data: Path, tmp_path: Path) -> None:
 
 
 def test_a_run_killed_goes_on_with_the_same_losses(data: Path, tmp_path: Path) -> None:
-    """`kill -9` in the middle, in processes of its own."""
+    """`kill -9` in the middle, in processes of its own; their workers outlive it for a while, and block nothing."""
     program = f"""
 import os, sys, torch
 sys.path.insert(0, {str(Path(__file__).parents[1])!r})
@@ -163,7 +163,7 @@ def do_step(self, parts, step):
     return step_of(self, parts, step)
 Loop._do_step = do_step
 run_module.train("stage1", data={str(data)!r}, run=sys.argv[1], preset="tiny",
-                 changes=["training.steps=6", "training.checkpoint_steps=2"])
+                 changes=["training.steps=6", "training.checkpoint_steps=2", "training.workers=1"])
 """
 
     def call(run: Path, fatal: int) -> int:
