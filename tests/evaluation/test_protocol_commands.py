@@ -134,7 +134,8 @@ def test_the_sounds_offset_is_recorded_and_taken_out(
     assert (
         in_step["value"] < _values(results, "anna_0")["mouth_correlation"]
     )  # the puppet was in step already
-    assert results["clips"][1]["about"]["sound_offset"] is None  # no sound
+    assert results["clips"][1]["about"]["sound_offset"]["seconds"] == 0  # no sound
+    assert results["summary"]["mouth_correlation_in_step"]["samples"] == 2
 
 
 def test_a_dry_run_lists_the_clips(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,7 +20,7 @@ from pdfgc.evaluation.judges import Judges
 from pdfgc.evaluation.measurement import Meter
 from pdfgc.evaluation.protocols import ROWS, control_matrix, run_cases
 from pdfgc.evaluation.publication import write_report
-from pdfgc.evaluation.published import TABLE_1_VOXCELEB2, TABLES_OF
+from pdfgc.evaluation.published import TABLE_1_VOXCELEB2, TABLE_2_POSE, TABLES_OF
 from pdfgc.evaluation.report import case_results, control_results
 from pdfgc.evaluation.scores import METRICS
 from pdfgc.evaluation.scoring import match_by_name, score_trials, video_trials
@@ -150,6 +150,10 @@ def test_the_papers_numbers_stand_beside_ours() -> None:
     rows = published_rows(TABLE_1_VOXCELEB2, ours)
     assert rows[-2] == ["PD-FGC", "12.99", "7.26", "0.012", "1.15", "1.93"]
     assert rows[-1] == ["ours, other clips", "-", "-", "-", "-", "2.50"]
+    pose: dict[str, Any] = {"pose_error": {"value": 0.5, "settings": {}}}
+    assert published_rows(TABLE_2_POSE, {"summary": pose})[-1][1] == "0.500 †"
+    pose["pose_error"]["settings"] = {"weights_sha256": "abc"}
+    assert published_rows(TABLE_2_POSE, {"summary": pose})[-1][1] == "0.500"
     for tables in TABLES_OF.values():
         for table in tables:
             assert all(len(values) == len(table.columns) == len(table.metrics) for _, values in table.rows)

@@ -53,7 +53,7 @@ def test_the_document_holds_every_number_and_reason() -> None:
         results | {"control": _control(), "cases": {"cases": [case]}}, "make results"
     )
     assert "| ours, other clips | - | - | - | - | 1.25 |" in text
-    assert "| PD-FGC | 0.156 | 0.188 |" in text and "| ours, other clips | 0.0050 | - |" in text
+    assert "| PD-FGC | 0.156 | 0.188 |" in text and "| ours, other clips | 0.0050 † | - |" in text
     assert "Not measured: LSE-C ↑ (no weights)." in text and "Left out: wall: found no face" in text
     assert "| lips by audio | **0.90, 0.10** | 0.20 |" in text
     assert "r 0.500 with the sound as it comes, 0.600" in text and "anna_0.mp4 +0.12 s" in text

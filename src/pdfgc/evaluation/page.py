@@ -21,6 +21,8 @@ caption { text-align: left; padding-bottom: .3rem; font-weight: 600; }
 th, td { padding: .22rem .7rem; white-space: nowrap; text-align: right; border-bottom: 1px solid #e3e6ea; }
 th:first-child, td:first-child, td.reason { text-align: left; }
 tr.ours td { font-weight: 650; background: #fdf1ea; }
+.clips { overflow-x: auto; } .clips table { font-size: .76rem; } .clips th { white-space: normal; }
+.clips th, .clips td { padding: .2rem .45rem; }
 .heat td { border: 2px solid #fff; min-width: 4.1rem; } .heat td b { display: block; }
 .heat td small { color: inherit; opacity: .8; }
 section.clip { border-top: 1px solid #d6dae0; margin-top: 1.6rem; padding-top: 1rem; }

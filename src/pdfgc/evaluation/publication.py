@@ -69,7 +69,7 @@ def html_report(title: str, about: str, results: dict[str, Any], trials: Sequenc
         page.summary(results),
         page.beside_the_paper(results),
         f'<h2>Clips, worst first</h2><p class="note">By mean rank over the metrics.{shown}</p>',
-        f'<div style="overflow-x:auto">{page.table(clip_rows(results))}</div>',
+        f'<div class="clips">{page.table(clip_rows(results))}</div>',
         page.key(),
         *sections,
     ]

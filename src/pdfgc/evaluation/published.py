@@ -7,8 +7,12 @@ from dataclasses import dataclass
 NOTE = (
     "Rows of the paper are as published: on VoxCeleb2 and MEAD test clips that this project does not have, with other "
     "landmarks, a 3-D reconstructor (Deng et al. 2019) and SyncNet's and Inception's weights. The last row is measured "
-    "here, on other clips and with the instruments named above; read the two as neighbours, not as a ranking."
+    "here, on other clips and with the instruments named above; read the two as neighbours, not as a ranking. What "
+    "carries a † comes from MediaPipe's mesh instead of a reconstructor's coefficients and cannot be compared at all."
 )
+
+BY_RECONSTRUCTOR = ("pose_error", "expression_error")
+"""Metrics that the paper takes from a 3-D reconstructor, ours from the mesh unless one is at hand."""
 
 
 @dataclass(frozen=True)

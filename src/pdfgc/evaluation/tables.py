@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pdfgc.evaluation.published import PublishedTable
+from pdfgc.evaluation.published import BY_RECONSTRUCTOR, PublishedTable
 from pdfgc.evaluation.scores import NLSE_C, POOLS, SCORES
 
 ARROWS = {"higher": "↑", "lower": "↓", "one": "→1", "zero": "→0"}
@@ -58,8 +58,14 @@ def published_rows(published: PublishedTable, results: dict[str, Any]) -> list[l
     ours = []
     for metric in published.metrics:
         result = None if metric is None else results["summary"].get(metric)
-        ours.append(number(None if result is None else result["value"]))
+        text = number(None if result is None else result["value"])
+        other_unit = metric in BY_RECONSTRUCTOR and text != "-" and not _reconstructed(result)
+        ours.append(f"{text} †" if other_unit else text)
     return [*rows, ["ours, other clips", *ours]]
+
+
+def _reconstructed(result: dict[str, Any] | None) -> bool:
+    return result is not None and "weights_sha256" in result.get("settings", {})
 
 
 def clip_rows(results: dict[str, Any]) -> list[list[str]]:
