@@ -41,7 +41,7 @@ VERBS: dict[str, Callable[..., None]] = {
 
 INSTRUMENTS = """\
 Landmarks, pose, blendshapes, gaze and blinks are MediaPipe's, which is also the model's own front end; SFace (identity)
-is independent of the model. `fid_vgg` is a Frechet distance of VGG16 features and no FID; it runs high on so few frames.
+is independent of the model. `fid_vgg` is a Frechet distance of VGG16 features, no FID; on so few frames it runs high.
 `sync_small` is this project's own small sync judge, no SyncNet. FID and LSE-C/LSE-D need weights that could not be had
 where these numbers were made; with `--inception` and `--syncnet` the same commands give them. PSNR, SSIM and LPIPS
 compare with the clip cropped as the result is framed. "In step" takes out a clip's own sound offset where that is sure.
