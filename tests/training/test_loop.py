@@ -19,7 +19,7 @@ from pdfgc.training.logs import read_log
 from pdfgc.training.loop import Loop, learning_rate
 from pdfgc.training.stage import Batch
 from synthetic import write_clip_set
-from toy_stage import Bank, ToyStage
+from toy_stage import Bank, ComparingStage, ToyStage
 
 CPU = torch.device("cpu")
 WEIGHTS = {"mesh": 1.0, "critic": 0.5}
@@ -145,6 +145,24 @@ def test_a_not_finite_loss_stops_and_saves_the_batch(clips: ClipSet, tmp_path: P
     (saved,) = tmp_path.glob("not-finite-*.safetensors")
     assert load_file(saved)["input"].isnan().any()
     assert not list_checkpoints(tmp_path / "checkpoints")
+
+
+class SteepStage(ComparingStage):
+    """A finite loss with a gradient that is not: the root at 0."""
+
+    def losses(self, phase: str, batch: Batch, step: int) -> dict[str, torch.Tensor]:
+        return {"mesh": (0 * self.net(batch["input"])).sqrt().mean()}
+
+
+@pytest.mark.parametrize(("precision", "step"), [("float32", 1), ("float16", 18)])
+def test_a_not_finite_gradient_stops(clips: ClipSet, tmp_path: Path, precision: str, step: int) -> None:
+    config = make_config(f"training.precision={precision}", "training.steps=30")
+    loop = Loop(SteepStage(clips), config, tmp_path, {}, CPU)
+    # float16 first tries a smaller scale, from 2^16 down to below 1
+    with pytest.raises(NonFiniteError, match=f"step {step} in the phase motion: not finite: gradient;"):
+        loop.run()
+    assert not list_checkpoints(tmp_path / "checkpoints")
+    assert len(read_log(tmp_path)) == step - 1
 
 
 def test_the_last_checkpoints_are_kept(clips: ClipSet, tmp_path: Path) -> None:
