@@ -13,7 +13,7 @@ from pdfgc.face.mesh import LIPS_INNER
 from pdfgc.training.stage1 import FaceAugmentation
 from pdfgc.training.stage2_lips import TalkingFaces
 
-_SPEECH_SECONDS = 0.6
+SPEECH_SECONDS = 0.6
 """The speech networks see up to 0.24 s to both sides of a moment."""
 _BY_EAR = 0.6
 """Share of moments with speech whose lips are driven by it; the others' are driven by the picture."""
@@ -84,9 +84,9 @@ class CodeMoments:
 
     def _speech(self, clip: int, row: int, talks: bool) -> tuple[Tensor, Tensor]:
         if not talks:
-            return self.talking.speech.nothing(_SPEECH_SECONDS), torch.tensor(_SPEECH_SECONDS / 2)
+            return self.talking.speech.nothing(SPEECH_SECONDS), torch.tensor(SPEECH_SECONDS / 2)
         time = float(self.faces.times[row])
         features, first = self.talking.speech.window(
-            self.faces.clips[clip], time - _SPEECH_SECONDS / 2, _SPEECH_SECONDS
+            self.faces.clips[clip], time - SPEECH_SECONDS / 2, SPEECH_SECONDS
         )
         return features, torch.tensor(time - first, dtype=torch.float32)

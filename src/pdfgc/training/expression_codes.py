@@ -46,7 +46,7 @@ class ExpressionCodes:
         `correlation`: of expression with speech (eq. 6)."""
         window = moment["canonical"].shape[1]
         portrait = moment["portrait"]
-        own = self._codes(moment["own"], moment["own_blendshapes"], moment["own_pose"])
+        own = self.codes(moment["own"], moment["own_blendshapes"], moment["own_pose"])
         frontal = self.motion.frontal(moment["canonical"].flatten(0, 1), moment["blendshapes"].flatten(0, 1))
         expression = self.expression(frontal).unflatten(0, (-1, window)).mean(1)
         middle = self.motion(*(moment[name][:, window // 2] for name in ("canonical", "blendshapes", "pose")))
@@ -94,7 +94,8 @@ class ExpressionCodes:
         self.lips.layers.eval()  # frozen: its normalisation may not follow this stage's batches
         return self.lips.code(torch.relu(self.lips.contrast(feature).detach()))
 
-    def _codes(self, canonical: Tensor, blendshapes: Tensor, pose: Tensor) -> dict[str, Tensor]:
+    def codes(self, canonical: Tensor, blendshapes: Tensor, pose: Tensor) -> dict[str, Tensor]:
+        """The four codes of single frames: `[B, 478, 3]` cm, `[B, 52]` and `[B, 6]` to `{factor: [B, D]}`."""
         feature = self.motion(canonical, blendshapes, pose)
         return {
             "lips": self._lips(feature),

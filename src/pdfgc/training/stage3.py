@@ -25,6 +25,7 @@ from pdfgc.networks.speech_kinds import make_hearing, make_speech_network
 from pdfgc.priors.perceptual import LPIPS
 from pdfgc.training.code_moments import CodeMoments
 from pdfgc.training.expression_codes import ExpressionCodes
+from pdfgc.training.held_out_codes import HeldOutCodes
 from pdfgc.training.memory_bank import MemoryBank
 from pdfgc.training.painting import Painting
 from pdfgc.training.pictures import PictureTable, augmented, draw_pictures
@@ -61,10 +62,11 @@ class Stage3(Stage):
         if settings.start_from:
             self._start_from(Path(settings.start_from))
         self.learning = learning
-        self.moments = None
+        self.moments = self.held_out_codes = None
         if codes:
             speech = SpeechFeatures(faces.clips, self.hearing, setup.cache)
             self.moments = CodeMoments(faces, speech, setup.config)
+            self.held_out_codes = self._held_out_codes(setup)
         self.pictures = PictureTable.load(setup.clips.where(pictures=True)) if paint else None
         perceptual = None if self.is_off("perceptual") else LPIPS(settings.perceptual)
         self.painting = Painting(generator, discriminator, perceptual, settings, self.size)
@@ -120,6 +122,12 @@ class Stage3(Stage):
             motion, lips, eyes, speech, expression, decoder, bank, other_bank, decorrelate
         )
         return learning, generator, discriminator
+
+    def _held_out_codes(self, setup: Setup) -> HeldOutCodes | None:
+        if not len(setup.held_out):
+            return None
+        faces = FaceTable.load(setup.held_out)
+        return HeldOutCodes(faces, SpeechFeatures(faces.clips, self.hearing, setup.cache))
 
     def _start_from(self, path: Path) -> None:
         result = read_result(path)
@@ -190,7 +198,14 @@ class Stage3(Stage):
         return sheet.round().byte().cpu().numpy()
 
     def validate(self) -> dict[str, float]:
-        """On held-out people: `lpips` and `l1` of whole frames, and `l1` of the portrait left as it is."""
+        """On held-out people: how codes carry them (`HeldOutCodes.measure`), and of painted frames `held_lpips`,
+        `held_l1` and the same of the portrait left as it is."""
+        scores = {}
+        if self.held_out_codes is not None:
+            scores = self.held_out_codes.measure(self.learning, self.device)
+        return {**scores, **self._validate_painting()}
+
+    def _validate_painting(self) -> dict[str, float]:
         batch = self._held_out_batch()
         if batch is None or self.pictures is None:
             return {}
