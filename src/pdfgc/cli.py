@@ -238,13 +238,17 @@ def train(
     *,
     data: Annotated[Path, Option("what `pdfgc prepare` made", "SHARDS")],
     run: Annotated[Path, Option("the folder that everything is written to", "RUN")],
-    preset: Annotated[str, Option("the configuration: small, tiny, or a .yaml file", "PRESET")] = "small",
+    preset: Annotated[
+        str, Option("the configuration: small, paper, tiny, ablations/..., or a .yaml file", "PRESET")
+    ] = "small",
     set_: Annotated[
         tuple[str, ...], Option("changes to the configuration, such as training.steps=500", "KEY=VALUE")
     ] = (),
-    max_minutes: Annotated[float | None, Option("stop after so long, with a checkpoint", "M")] = None,
+    max_minutes: Annotated[
+        float | None, Option("stop after so long; all divides it among the stages", "M")
+    ] = None,
     device: Device = "auto",
-    dry_run: Annotated[bool, Option("show clips, steps, losses and sizes, and stop")] = False,
+    dry_run: Annotated[bool, Option("show clips, steps, losses, sizes and memory, and stop")] = False,
 ) -> None:
     """Trains a model of your own, stage by stage.
 
