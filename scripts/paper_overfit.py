@@ -78,6 +78,7 @@ def run(folder: Path, out: Path, stages: list[str], minutes: dict[str, float], c
         "training.sample_every=100",
         "training.validate_every=100",
         "training.warmup=50",
+        "training.workers=14",
         "training.ema=0.99",
         "paper.adversarial_from=300",
         "paper.teachers_from=300",

@@ -17,7 +17,7 @@ from pdfgc.training.losses import (
     squared_correlation,
 )
 from pdfgc.training.memory_bank import MemoryBank
-from pdfgc.training.paper.losses import lip_consistency, motion_reconstruction, window_mean
+from pdfgc.training.paper.losses import lip_consistency, motion_reconstruction, precise_info_nce, window_mean
 
 
 def _features(shape: list[list[float]], emotion: list[list[float]]) -> FaceFeatures:
@@ -38,6 +38,17 @@ def test_motion_reconstruction_of_the_same_face_has_no_gradient() -> None:
     motion_reconstruction(FaceFeatures(shape=shape, emotion=emotion), target).backward()
     assert shape.grad is not None and not shape.grad.any()
     assert target.shape.grad is None
+
+
+def test_info_nce_keeps_its_digits_under_autocast() -> None:
+    torch.manual_seed(0)
+    x, y = torch.randn(8, 16), torch.randn(8, 16)
+    expected = info_nce(x, y, temperature=0.07)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(precise_info_nce(x, y, temperature=0.07), expected)
+        assert not torch.equal(info_nce(x, y, temperature=0.07), expected)
+    same = torch.ones(3, 16, dtype=torch.bfloat16)
+    assert precise_info_nce(same, same, temperature=0.07).item() == pytest.approx(math.log(3), rel=1e-6)
 
 
 def test_lip_consistency_by_hand() -> None:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, linalg
 
 from pdfgc.priors.face_features import FaceFeatures
+from pdfgc.training.losses import info_nce
+
+
+def precise_info_nce(anchors: Tensor, candidates: Tensor, *, temperature: float) -> Tensor:
+    """`info_nce` in float32 also under autocast: over a temperature, half precision leaves too few digits."""
+    with torch.autocast(anchors.device.type, enabled=False):
+        return info_nce(anchors.float(), candidates.float(), temperature=temperature)
 
 
 def motion_reconstruction(result: FaceFeatures, target: FaceFeatures) -> Tensor:

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from pdfgc.networks.paper.build import make_motion
 from pdfgc.training.distributed import gather_rows
-from pdfgc.training.losses import info_nce
 from pdfgc.training.paper.eye_swap import swap_eyes
 from pdfgc.training.paper.frames import PaperClips
+from pdfgc.training.paper.losses import precise_info_nce
 from pdfgc.training.paper.parts import TRUNK, load_parts, motion_parts
 from pdfgc.training.paper.pictures import to_float
 from pdfgc.training.stage import Batch, Draw, Phase, Setup, Stage
@@ -65,7 +65,7 @@ class PaperEyesStage(Stage):
         anchor, positive, negative = (gather_rows(feature) for feature in features.chunk(3))
         codes = self.motion.embed("eyes", features)
         return {
-            "swap": info_nce(anchor, torch.cat([positive, negative]), temperature=self.temperature),
+            "swap": precise_info_nce(anchor, torch.cat([positive, negative]), temperature=self.temperature),
             "geometry": F.l1_loss(codes.float(), eye_targets(batch["scores"].flatten(0, 1))),
         }
 
