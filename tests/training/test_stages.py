@@ -85,7 +85,7 @@ def test_codes_alone_are_measured_on_held_out_people(trained: Path, shards: Path
     last = json.loads((tmp_path / "stage3" / "log.jsonl").read_text().splitlines()[-1])
     held = last["validation"]
     assert {"held_mesh", "held_still_mesh"} <= set(held)  # untrained mouths move too little for correlations
-    assert 0 < held["held_mesh"] and 0 < held["held_still_mesh"] < 2
+    assert held["held_mesh"] > 0 and 0 < held["held_still_mesh"] < 2
     assert "l1" not in last
 
 
