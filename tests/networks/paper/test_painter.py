@@ -1,0 +1,55 @@
+"""The fast painter against the slow generator."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from golden_rule import fill
+from pdfgc.networks.paper.generator import Generator
+from pdfgc.networks.paper.painter import Painter
+from slow_generator import paint
+
+
+@pytest.fixture(scope="module")
+def generator() -> Generator:
+    network = Generator(style=24, channels=(24, 20, 16, 16, 12, 8), start=7).eval()
+    fill(network, network="generator_model")
+    return network
+
+
+def inputs(count: int) -> tuple[Tensor, Tensor]:
+    torch.manual_seed(0)
+    return torch.randn(1, 24, 7, 7), torch.randn(count, 24)
+
+
+@pytest.mark.parametrize("fine_batch", [0, 1, 2])
+def test_float32_paints_what_the_slow_way_paints(generator: Generator, fine_batch: int) -> None:
+    start, style = inputs(3)
+    before = start.clone()
+    with torch.no_grad():
+        slow = paint(generator, start.expand(3, -1, -1, -1), style)
+    fast = Painter(generator, fine_batch=fine_batch)(start, style)
+    assert fast.shape == (3, 3, 224, 224)
+    assert torch.allclose(fast, slow, atol=1e-4)
+    assert torch.equal(start, before)
+
+
+def test_sixteen_bits_keep_the_picture(generator: Generator) -> None:
+    start, style = inputs(2)
+    with torch.no_grad():
+        slow = paint(generator, start.expand(2, -1, -1, -1), style)
+    fast = Painter(generator, torch.bfloat16)(start, style)
+    assert fast.dtype == torch.float32
+    error = (fast - slow).square().mean()
+    assert 10 * torch.log10(4 / error) > 45
+    assert not torch.allclose(fast, slow, atol=1e-4)  # it did compute in 16 bits
+
+
+def test_a_painter_is_used_again_and_again(generator: Generator) -> None:
+    start, style = inputs(4)
+    painter = Painter(generator)
+    whole = painter(start, style)
+    again = torch.cat([painter(start, style[:1]), painter(start, style[1:])])
+    assert torch.allclose(whole, again, atol=1e-5)
