@@ -6,22 +6,19 @@ import hashlib
 import logging
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from torch import Tensor
 
 from pdfgc.errors import InputError
-from pdfgc.export import small
+from pdfgc.export import paper, small
 from pdfgc.export.folder import facts
 from pdfgc.export.graph import Graph, Session, metadata, write_graph
-from pdfgc.model import Model, Portrait
+from pdfgc.model import Model
+from pdfgc.paper_model import PaperModel
 from pdfgc.weights import cache_folder
 
 log = logging.getLogger(__name__)
 
 
-def paint_by_onnx(model: Model) -> None:
+def paint_by_onnx(model: Model | PaperModel) -> None:
     """Lets ONNX Runtime paint a model's frames.
 
     Raises:
@@ -29,15 +26,17 @@ def paint_by_onnx(model: Model) -> None:
     """
     if model.device.type != "cpu":
         raise InputError(f"the engine onnx computes on the CPU, but the device asked for is {model.device}")
-    session = painter_session(model, small.generator_graph(model))
+    if isinstance(model, PaperModel):
+        paper_session = painter_session(model, paper.generator_graph(model))
+        model.painter = lambda portrait, codes: paper_session(paper.generator_inputs(portrait, codes))[
+            "frames"
+        ]
+    else:
+        session = painter_session(model, small.generator_graph(model))
+        model.painter = lambda portrait, mesh: session(small.generator_inputs(portrait, mesh))["frames"]
 
-    def paint(portrait: Portrait, driving: Tensor) -> np.ndarray:
-        return session(small.generator_inputs(portrait, driving))["frames"]
 
-    model.painter = paint
-
-
-def painter_session(model: Any, graph: Graph) -> Session:
+def painter_session(model: Model | PaperModel, graph: Graph) -> Session:
     """The painter of a model in ONNX Runtime.
 
     The file is kept in the cache (`weights.cache_folder`) under a name that changes with the weights, with torch and

@@ -267,8 +267,6 @@ def load(name: str | Path = "small", *, device: str = "auto", engine: Engine = "
     if engine == "onnx":
         from pdfgc.engines import paint_by_onnx
 
-        if not isinstance(model, Model):
-            raise InputError(f"the engine onnx does not paint models of preset {model.preset}")
         paint_by_onnx(model)
     elif engine != "torch":
         raise InputError(f"expected the engine torch or onnx, but got {engine!r}")

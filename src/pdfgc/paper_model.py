@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -37,7 +37,7 @@ _ALIGNED = 224
 _PICTURES_AT_ONCE = 8
 """Encoded together: more are no faster on a CPU, and every one takes 20 MB."""
 
-_CODE_ORDER = ("lips", "expression", "eyes", "pose")
+CODE_ORDER = ("lips", "expression", "eyes", "pose")
 """As the generator's style has them, after the appearance vector (spec 1)."""
 
 
@@ -63,6 +63,8 @@ class PaperModel:
         size: side of the squares it sees and paints in pixels.
         device: where it computes; what goes in and comes out are numpy arrays all the same.
         use: the constants of its use.
+        gains: factors on its codes by factor.
+        painter: paints frames `[T, S, S, 3]` uint8 from codes in the generator's place, where it is set.
         fingerprint: differs for any two models whose codes mean different things; tracks carry it.
     """
 
@@ -77,6 +79,7 @@ class PaperModel:
         self.about = result.about
         self.use = config.paper.use
         self.device = torch.device(device)
+        self.painter: Callable[[PaperPortrait, Mapping[str, np.ndarray]], np.ndarray] | None = None
         with torch.device("meta"):
             self.appearance = make_appearance(sizes)
             self.motion = make_motion(sizes, config.size)
@@ -100,7 +103,7 @@ class PaperModel:
         self.hearing = MelHearing().to(self.device)
         for module in self._modules.values():
             module.to(self.device)
-        self._gains = {
+        self.gains = {
             "lips": self.use.lips_gain,
             "expression": self.use.expression_gain,
             "eyes": self.use.eyes_gain,
@@ -176,7 +179,7 @@ class PaperModel:
             with fast_autocast(self.device):
                 parts.append(self.motion(pictures))
         return {
-            factor: self._gains[factor] * torch.cat([part[factor] for part in parts]).float().cpu().numpy()
+            factor: self.gains[factor] * torch.cat([part[factor] for part in parts]).float().cpu().numpy()
             for factor in FACTORS
         }
 
@@ -247,6 +250,8 @@ class PaperModel:
         Returns:
             `[T, S, S, 3]` uint8.
         """
+        if self.painter is not None:
+            return self.painter(portrait, codes)
         style = self.style(portrait, codes)
         start = portrait.start.expand(len(style), -1, -1, -1)
         with fast_autocast(self.device):
@@ -256,7 +261,7 @@ class PaperModel:
 
     def style(self, portrait: PaperPortrait, codes: Mapping[str, np.ndarray]) -> Tensor:
         """What the generator is driven by: `[T, 2590]`, appearance vector, lips, expression, eyes, pose."""
-        motion = np.concatenate([np.asarray(codes[name], np.float32) for name in _CODE_ORDER], 1)
+        motion = np.concatenate([np.asarray(codes[name], np.float32) for name in CODE_ORDER], 1)
         driven = torch.from_numpy(motion).to(self.device)
         return torch.cat([portrait.vector.expand(len(driven), -1), driven], 1)
 

@@ -15,10 +15,11 @@ from typing import Any
 
 from pdfgc.errors import InputError
 from pdfgc.evaluation.commands import weights_digest
-from pdfgc.export import small
+from pdfgc.export import paper, small
 from pdfgc.export.graph import OPSET, Graph, Session, describe, differences, metadata, write_graph
 from pdfgc.export.readme import readme
 from pdfgc.model import Model
+from pdfgc.paper_model import PaperModel
 from pdfgc.progress import track
 
 DESCRIPTION = "export.json"
@@ -80,6 +81,8 @@ def _of_preset(model: Any) -> tuple[Callable[[Any], list[Graph]], Callable[[Any]
     """What lists the graphs of such a model, and what its users must know besides."""
     if isinstance(model, Model):
         return small.graphs, small.constants
+    if isinstance(model, PaperModel):
+        return paper.graphs, paper.constants
     raise InputError(f"expected a model that can be exported, but preset {model.preset} cannot be")
 
 

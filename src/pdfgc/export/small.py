@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from pdfgc.export.graph import Graph, Input, Output
+from pdfgc.export.pictures import example_picture, to_bytes, to_floats
+from pdfgc.export.speech import hearing_graph, speech_graph
 from pdfgc.face.crop import HEAD_SIDE, LIFT
 from pdfgc.face.geometry import apply_pose, canonical_face, fit_pose, remove_pose
 from pdfgc.face.mesh import (
@@ -35,7 +37,6 @@ from pdfgc.networks.mesh_decoder import MeshDecoder
 from pdfgc.networks.mesh_warp import MeshWarpGenerator, PortraitFeatures, Window
 from pdfgc.networks.motion import BLENDSHAPES, MeshMotionEncoder
 from pdfgc.networks.sketch import draw_sketches
-from pdfgc.networks.speech_mel import MelSpeechNetwork, mel_patches
 
 _MESH = "face mesh in crop units: x right, y down, -1..1 across the head crop, z at the same scale"
 _CODES = {
@@ -45,7 +46,6 @@ _CODES = {
     "pose": f"pitch, yaw, roll (radians), x, y (crop units), log scale; relative to {list(REST_POSE)}",
 }
 _SKETCH = "drawing of the mesh, 0..255: face oval, brows, eyes, irises, lips, inside of the mouth"
-_HEARING_SECONDS = (0.2, 30.0)
 _STEPS = (
     "Find the face (MediaPipe Face Landmarker: 478 points, 52 scores) and crop a square "
     f"{HEAD_SIDE} face heights wide, its centre {LIFT} face heights above the face's. One square serves a whole "
@@ -65,8 +65,10 @@ def graphs(model: Model) -> list[Graph]:
     """All of a model's networks; the model must be on the CPU."""
     return [
         motion_graph(model),
-        hearing_graph(model),
-        speech_graph(model),
+        hearing_graph(model.hearing, "the loudest fifth at an RMS of 0.1 (less than 20 dB louder or softer)"),
+        speech_graph(
+            model.speech, model.hearing, lips=f"{_CODES['lips']}; fade it to 0, a shut mouth, in silence"
+        ),
         portrait_graph(model),
         mesh_decoder_graph(model),
         generator_graph(model),
@@ -112,51 +114,13 @@ def motion_graph(model: Model) -> Graph:
     )
 
 
-def hearing_graph(model: Model) -> Graph:
-    """Sound to features."""
-    wave = 0.1 * torch.randn(1, 2 * SAMPLE_RATE, generator=torch.Generator().manual_seed(2))
-    least, most = (int(seconds * SAMPLE_RATE) for seconds in _HEARING_SECONDS)
-    return Graph(
-        "hearing",
-        "for every stretch of speech",
-        _Hearing(model.hearing),
-        (
-            Input(
-                "wave",
-                "mono sound at 16 kHz, -1..1, the loudest fifth at an RMS of 0.1",
-                wave,
-                {1: "samples"},
-            ),
-        ),
-        (Output("features", f"{model.hearing.rate} a second", {1: "features"}),),
-        {"samples": (least, most)},
-    )
-
-
-def speech_graph(model: Model) -> Graph:
-    """Features of speech to lip codes."""
-    seconds = torch.linspace(0, 1, 10)[None]
-    features = torch.randn(1, 60, model.hearing.width, generator=torch.Generator().manual_seed(3))
-    return Graph(
-        "speech",
-        "for every stretch of speech",
-        _MelSpeech(model.speech) if isinstance(model.speech, MelSpeechNetwork) else _Speech(model.speech),
-        (
-            Input("features", "of the graph hearing", features, {1: "features"}),
-            Input("at", "seconds from the first feature on; the frames' times", seconds, {1: "frames"}),
-        ),
-        (Output("lips", f"{_CODES['lips']}; fade it to 0, a shut mouth, in silence", {1: "frames"}),),
-        {"features": (2, 100_000)},
-    )
-
-
 def portrait_graph(model: Model) -> Graph:
     """A portrait to the features that every frame reuses."""
     return Graph(
         "portrait",
         "once",
         _Portrait(model.generator),
-        (Input("picture", "head crop, RGB, 0..255", _picture(model.size, 2), {0: "portraits"}),),
+        (Input("picture", "head crop, RGB, 0..255", example_picture(model.size, 2), {0: "portraits"}),),
         tuple(Output(name, "features", {0: "portraits"}) for name in PortraitFeatures._fields[1:]),
     )
 
@@ -182,7 +146,7 @@ def mesh_decoder_graph(model: Model) -> Graph:
 def generator_graph(model: Model) -> Graph:
     """Driving meshes to frames."""
     source, driving = _meshes(1), _meshes(2)
-    picture = _picture(model.size, 1)
+    picture = example_picture(model.size, 1)
     network = _Generator(model.generator)
     features = PortraitFeatures(*_Portrait(model.generator).features(picture))
     encoded = {name: getattr(features, name) for name in PortraitFeatures._fields[1:]}
@@ -207,7 +171,7 @@ def generator_inputs(portrait: Portrait, driving: Tensor) -> dict[str, np.ndarra
     features = {name: getattr(portrait.features, name).numpy() for name in PortraitFeatures._fields[1:]}
     size = portrait.sketch.shape[-1]
     return features | {
-        "picture": _to_bytes(portrait.features.image).permute(0, 2, 3, 1).numpy(),
+        "picture": to_bytes(portrait.features.image).permute(0, 2, 3, 1).numpy(),
         "portrait_mesh": portrait.mesh.numpy(),
         "portrait_sketch": (portrait.sketch * 255).round().byte().numpy(),
         "mesh": driving.numpy(),
@@ -226,38 +190,6 @@ class _Motion(nn.Module):
         return tuple(codes[name] for name in FACTORS)
 
 
-class _Hearing(nn.Module):
-    def __init__(self, hearing: nn.Module) -> None:
-        super().__init__()
-        self.hearing = hearing
-
-    def forward(self, wave: Tensor) -> Tensor:
-        features: Tensor = self.hearing(wave)
-        return features
-
-
-class _Speech(nn.Module):
-    def __init__(self, speech: nn.Module) -> None:
-        super().__init__()
-        self.speech = speech
-
-    def forward(self, features: Tensor, at: Tensor) -> Tensor:
-        codes: Tensor = self.speech(features, at)
-        return codes
-
-
-class _MelSpeech(nn.Module):
-    """All patches at once: how many there are is not known when the graph is written."""
-
-    def __init__(self, speech: MelSpeechNetwork) -> None:
-        super().__init__()
-        self.speech = speech
-
-    def forward(self, features: Tensor, at: Tensor) -> Tensor:
-        contrast = self.speech.model(mel_patches(features, at).flatten(0, 1)[:, None])
-        return self.speech.encode(contrast.unflatten(0, at.shape))
-
-
 class _Portrait(nn.Module):
     def __init__(self, generator: MeshWarpGenerator) -> None:
         super().__init__()
@@ -268,7 +200,7 @@ class _Portrait(nn.Module):
 
     def features(self, picture: Tensor) -> PortraitFeatures:
         """Of `[B, S, S, 3]` uint8."""
-        return self.generator.encode(_to_floats(picture))
+        return self.generator.encode(to_floats(picture))
 
 
 class _MeshDecoder(nn.Module):
@@ -299,23 +231,13 @@ class _Generator(nn.Module):
         *encoded, source, source_sketch, driving, sketch = inputs
         frames, size = driving.shape[0], sketch.shape[-1]
         painted, _, _ = self.generator(
-            PortraitFeatures(_to_floats(picture), *encoded).expand(frames),
+            PortraitFeatures(to_floats(picture), *encoded).expand(frames),
             self.generator.flows(source.expand(frames, -1, -1), driving),
             (source_sketch.float() / 255).expand(frames, -1, -1, -1),
             sketch.float() / 255,
             Window(0, 0, size),
         )
-        return _to_bytes(painted).permute(0, 2, 3, 1)
-
-
-def _to_floats(picture: Tensor) -> Tensor:
-    """`[B, S, S, 3]` uint8 to `[B, 3, S, S]` in -1..1."""
-    return picture.permute(0, 3, 1, 2).float() / 127.5 - 1
-
-
-def _to_bytes(pixels: Tensor) -> Tensor:
-    """-1..1 to uint8."""
-    return ((pixels + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+        return to_bytes(painted).permute(0, 2, 3, 1)
 
 
 def _meshes(count: int) -> Tensor:
@@ -324,15 +246,6 @@ def _meshes(count: int) -> Tensor:
     face = torch.cat([vertices, vertices[:1].expand(10, -1)])
     poses = torch.tensor([[0.05, 0.1, -0.05, 0.0, 0.1, 0.0]]) * torch.arange(1, count + 1)[:, None]
     return apply_pose(face.expand(count, -1, -1), poses)
-
-
-def _picture(size: int, count: int) -> Tensor:
-    """`[count, size, size, 3]` uint8, smooth and coloured."""
-    axis = torch.linspace(0, 255, size)
-    ramp = torch.stack(
-        [axis[:, None].expand(size, size), axis.expand(size, size), axis.flip(0).expand(size, size)]
-    )
-    return ramp.permute(1, 2, 0).byte()[None].repeat(count, 1, 1, 1)
 
 
 def _sketches(meshes: Tensor, size: int) -> Tensor:
