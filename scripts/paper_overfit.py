@@ -79,6 +79,7 @@ def run(folder: Path, out: Path, stages: list[str], minutes: dict[str, float], c
         "training.validate_every=100",
         "training.warmup=50",
         "training.workers=14",
+        "stages.stage2_eyes.training.sample_every=0",
         "training.ema=0.99",
         "paper.adversarial_from=300",
         "paper.teachers_from=300",
