@@ -76,6 +76,11 @@ def test_copies_score_perfectly_and_a_still_stranger_does_not(
     assert stranger["jitter"] == pytest.approx(0)
     assert stranger["mouth_correlation"] is None
     assert results["summary"]["lmd"]["settings"]["clips"] == 2
+    assert "generated" in results["clips"][0]["metrics"]["blink_rate_error"]["settings"]
+    assert "coefficients" in results["summary"]["pose_error"]["settings"]
+    assert (
+        "mean_absolute_degrees" not in results["summary"]["pose_error"]["settings"]
+    )  # differs from clip to clip
     assert results["summary"]["fid_vgg"]["value"] > 0 and "caution" not in results["summary"]["fid_vgg"]
     assert results["unmatched"] == [f"{folders[0] / 'only.mp4'} has no video of that name in {folders[1]}"]
     assert "only.mp4 has no video of that name" in caplog.text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,7 @@ def _summary(
     summary: dict[str, MetricResult] = {}
     for name in SCORES:
         if each := [results[name] for _, results in scored if name in results]:
-            summary[name] = summarise(each)
+            summary[name] = _mean(each)
     if NLSE_C in metrics:
         synced = [(pair, results) for t, results in scored if (pair := t.pair_for("lse_c"))]
         if synced:
@@ -97,6 +97,13 @@ def _summary(
         if name in metrics and pairs:
             summary[name] = pool.measure(pairs)
     return {name: summary[name].to_json() for name in METRICS if name in summary}
+
+
+def _mean(each: Sequence[MetricResult]) -> MetricResult:
+    """`summarise` without the settings that are of single clips, such as an offset that was found."""
+    result, first = summarise(each), each[0].settings
+    single = {name for name in first if any(other.settings.get(name) != first[name] for other in each)}
+    return replace(result, settings={n: v for n, v in result.settings.items() if n not in single})
 
 
 def match_by_name(generated: Path, truth: Path) -> tuple[list[tuple[str, Path, Path]], list[str]]:
