@@ -44,7 +44,7 @@ SECONDS_EACH ?= 3
 
 results: $(READY)
 	@test -n "$(CLIPS)" || { echo "name the folder of the clips that benchmarks/development_clips.txt lists: make results CLIPS=FOLDER"; exit 1; }
-	$(BIN)/python scripts/make_results.py --clips "$(CLIPS)" $(if $(DEMO),--demo "$(DEMO)") --seconds $(SECONDS_EACH)
+	$(BIN)/python scripts/make_results.py --clips "$(CLIPS)" $(if $(DEMO),--demo "$(DEMO)") --seconds $(SECONDS_EACH) $(RESULTS_OPTIONS)
 
 clean:
 	rm -rf demo.mp4 demo.motion.safetensors demo_sheet.png demo/drivers \

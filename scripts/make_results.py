@@ -1,6 +1,6 @@
 """Measures a model on development clips by every protocol, and writes docs/results.md.
 
-    python scripts/make_results.py --clips FOLDER [--demo FOLDER] [--model small] [--seconds 3]
+    python scripts/make_results.py --clips FOLDER [--demo FOLDER] [--model small] [--seconds 3] [--only self,control]
 
 FOLDER holds the clips that benchmarks/development_clips.txt names; --demo is the authors' demo inputs
 (github.com/Dorniwang/PD-FGC-inference). Reports with pictures and curves stay in --report; what is measured already is
@@ -39,6 +39,9 @@ VERBS: dict[str, Callable[..., None]] = {
     "cross-identity": protocol_commands.cross_identity,
 }
 
+PROTOCOLS_RUN = (*VERBS, "control", "cases")
+"""Names that --only knows; `cases` is the authors' demo."""
+
 INSTRUMENTS = """\
 Landmarks, pose, blendshapes, gaze and blinks are MediaPipe's, which is also the model's own front end; SFace (identity)
 is independent of the model. `fid_vgg` is a Frechet distance of VGG16 features, no FID; on so few frames it runs high.
@@ -57,6 +60,8 @@ def measure(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
     sources: dict[str, Any] = {"syncnet": options.syncnet, "inception": options.inception}
     results = {}
     for name, verb in VERBS.items():
+        if name not in options.only:
+            continue
         results[name] = _timed(
             name,
             verb,
@@ -67,11 +72,10 @@ def measure(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
             **common,
             **sources,
         )
-    listed = folder / "clips.txt"
-    names = [line.split("#")[0].strip() for line in options.list.read_text().splitlines()]
-    listed.write_text("".join(f"{(options.clips / name).resolve()}\n" for name in names if name))
-    results["control"] = _timed("control", commands.control, folder / "control", data=listed, **common)
-    if options.demo is not None:
+    if "control" in options.only:
+        listed = _list_clips(options.clips, options.list, folder / "clips.txt")
+        results["control"] = _timed("control", commands.control, folder / "control", data=listed, **common)
+    if options.demo is not None and "cases" in options.only:
         results["cases"] = _timed(
             "the authors' demo",
             commands.cases,
@@ -84,6 +88,13 @@ def measure(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
     return results
 
 
+def _list_clips(clips: Path, names: Path, path: Path) -> Path:
+    """A list of the named clips with their folder, for verbs that take no test list."""
+    listed = [line.split("#")[0].strip() for line in names.read_text(encoding="utf-8").splitlines()]
+    path.write_text("".join(f"{(clips / name).resolve()}\n" for name in listed if name), encoding="utf-8")
+    return path
+
+
 def _timed(what: str, verb: Callable[..., None], report: Path, **options: Any) -> dict[str, Any]:
     start = time.perf_counter()
     verb(report=report, **options)
@@ -94,22 +105,26 @@ def _timed(what: str, verb: Callable[..., None], report: Path, **options: Any) -
 
 def document(results: dict[str, dict[str, Any]], command: str) -> str:
     """docs/results.md."""
-    first = results["self"]
-    people = ", ".join(clip["name"] for clip in first["clips"])
+    first = next(iter(results.values()))
     parts = [
         "# Results of the default model\n\n",
         f"Made by `{command}`; do not edit by hand.\n\n",
-        f"Model `{first['model']}`, weights {first['weights']}, measured on {first['date'][:10]} with pdfgc "
-        f"{first['pdfgc']}. Development clips, all of people that were held out of training: {people}; at most "
-        f"{first['settings']['seconds']:g} s of each, seed {first['settings']['seed']}.\n\n",
-        f"{INSTRUMENTS}\n## Beside the paper\n\n{NOTE}\n",
+        f"Weights {first['weights']}, measured on {first['date'][:10]} with pdfgc {first['pdfgc']} on clips of people "
+        f"that were held out of training; at most {first['settings']['seconds']:g} s of each.\n\n{INSTRUMENTS}",
     ]
-    for name in ("self", "cross", "ablation"):
+    if missing := [name for name in PROTOCOLS_RUN if name not in results]:
+        parts.append(f"\nNot run this time: {', '.join(missing)}.\n")
+    published_too = [name for name in TABLES_OF if name in results]
+    if published_too:
+        parts.append(f"\n## Beside the paper\n\n{NOTE}\n")
+    for name in published_too:
         for published in TABLES_OF[name]:
             parts.append(f"\n{published.title}\n\n{markdown(published_rows(published, results[name]))}")
     for name in VERBS:
-        parts.append(_protocol(PROTOCOLS[name].title, PROTOCOLS[name].about, results[name]))
-    parts.append(_control(results["control"]))
+        if name in results:
+            parts.append(_protocol(PROTOCOLS[name].title, PROTOCOLS[name].about, results[name]))
+    if "control" in results:
+        parts.append(_control(results["control"]))
     if "cases" in results:
         parts.append(_demo(results["cases"]))
     return "".join(parts)
@@ -170,7 +185,12 @@ def main() -> None:
     parser.add_argument("--inception", type=Path, help="pt_inception-2015-12-05-6726825d.pth")
     parser.add_argument("--report", type=Path, default=Path("runs/results"), help="where the reports stay")
     parser.add_argument("-o", "--output", type=Path, default=Path("docs/results.md"))
+    parser.add_argument(
+        "--only", type=lambda text: text.split(","), default=PROTOCOLS_RUN, help="parted by commas"
+    )
     options = parser.parse_args()
+    if unknown := set(options.only) - set(PROTOCOLS_RUN):
+        parser.error(f"--only knows {', '.join(PROTOCOLS_RUN)}, not {unknown.pop()}")
     start = time.perf_counter()
     results = measure(options)
     demo = "" if options.demo is None else " DEMO=FOLDER"

@@ -57,7 +57,7 @@ def test_the_document_holds_every_number_and_reason() -> None:
     assert "Not measured: LSE-C ↑ (no weights)." in text and "Left out: wall: found no face" in text
     assert "| lips by audio | **0.90, 0.10** | 0.20 |" in text
     assert "r 0.500 with the sound as it comes, 0.600" in text and "anna_0.mp4 +0.12 s" in text
-    assert "10 frames, identity 0.900" in text and "weights abcdef" in text
+    assert "10 frames, identity 0.900" in text and "Weights abcdef" in text
     assert all(
         f"\n## {heading}" in text for heading in ("Self-driving", "Cross-identity", "The authors' demo case")
     )
