@@ -145,13 +145,13 @@ def animate(
     from pdfgc.media.writer import SUFFIXES
     from pdfgc.motion import SUFFIX
     from pdfgc.performance import check_quality
-    from pdfgc.planning import plan, require_readable
+    from pdfgc.planning import check_portrait, plan
 
     inputs = [portrait, audio, lips, pose, eyes, gaze, blink, expression, track]
     _check_output(output, SUFFIXES, inputs)
     _check_not_input(output.with_suffix(SUFFIX), inputs)
     check_quality(quality)
-    require_readable(portrait)
+    check_portrait(portrait)
     drivers: dict[str, str | None] = {
         "lips": lips,
         "expression": expression,

@@ -115,6 +115,16 @@ def outline(driver: Driver, *, folder_fps: Fraction) -> Outline:
     return Outline(frames / info.fps if moves else Fraction(0), info.fps if moves else None, moves, moves)
 
 
+def check_portrait(path: str | os.PathLike[str]) -> None:
+    """Raises InputError for what can be no portrait; whether it shows a face is not looked at."""
+    from pdfgc.media.video import probe
+
+    require_readable(path)
+    if Path(path).is_dir():
+        raise InputError(f"{os.fspath(path)} is a folder, but a portrait must be a picture or a video")
+    probe(path)
+
+
 def require_readable(path: str | os.PathLike[str]) -> None:
     """Raises InputError for a file or folder that is not there or may not be read."""
     if not Path(path).exists():

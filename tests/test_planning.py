@@ -1,0 +1,85 @@
+"""What a performance would be, from headers alone."""
+
+from __future__ import annotations
+
+import os
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pdfgc.errors import InputError
+from pdfgc.media.video import VideoWriter
+from pdfgc.motion import FACTORS, MotionTrack
+from pdfgc.planning import outline, plan, require_readable
+
+NOBODY: dict[str, str | None] = dict.fromkeys(("lips", "expression", "eyes", "gaze", "blink", "pose"))
+SPEECH = Path(__file__).parents[1] / "demo" / "speech.flac"
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """Twelve frames at 24 a second in which there is no face."""
+    path = tmp_path / "clip.mp4"
+    with VideoWriter(path, width=32, height=32, fps=Fraction(24)) as writer:
+        for _ in range(12):
+            writer.write(np.zeros((32, 32, 3), np.uint8))
+    return path
+
+
+def test_a_video_sets_the_length_and_needs_no_face(clip: Path) -> None:
+    planned = plan({**NOBODY, "pose": str(clip)})
+    assert planned.frames == 13 and planned.fps == 25  # half a second, the last frame begun
+    assert plan({**NOBODY, "pose": str(clip)}, fps="12").frames == 6
+    assert plan({**NOBODY, "pose": str(clip)}, duration=2).frames == 50
+
+
+def test_a_track_brings_its_rate_along(tmp_path: Path) -> None:
+    path = tmp_path / "saved.safetensors"
+    codes = {name: np.zeros((30, size), np.float32) for name, size in FACTORS.items()}
+    MotionTrack.from_codes(codes, fps=30, metadata={"model": "abc"}).save(path)
+    planned = plan(NOBODY, track=str(path))
+    assert planned.frames == 30 and planned.fps == 30
+    assert {track.metadata["model"] for track in planned.tracks} == {"abc"}
+
+
+def test_folders_have_the_rate_they_are_given(tmp_path: Path) -> None:
+    for number in range(10):
+        Image.new("RGB", (8, 8)).save(tmp_path / f"{number}.png")
+    assert plan({**NOBODY, "eyes": str(tmp_path)}, folder_fps="10").frames == 25
+
+
+def test_speech_sets_the_length(clip: Path) -> None:
+    spoken = plan({**NOBODY, "pose": str(clip)}, audio=SPEECH)
+    assert spoken.frames > 25
+    assert plan(NOBODY, audio=SPEECH).frames == spoken.frames
+
+
+@pytest.mark.parametrize("driver", ["hold", "zero"])
+def test_what_stands_still_has_no_length(driver: str) -> None:
+    still = outline(driver, folder_fps=Fraction(25))
+    assert not still.moves and still.duration == 0
+    with pytest.raises(InputError, match="nothing moves"):
+        plan({**NOBODY, "pose": driver})
+
+
+def test_a_picture_stands_still(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "face.png")
+    assert not outline(tmp_path / "face.png", folder_fps=Fraction(25)).moves
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
+    secret = tmp_path / "secret.mp4"
+    secret.touch(mode=0o000)
+    with pytest.raises(InputError, match="may not be read"):
+        require_readable(secret)
+
+
+def test_a_file_that_is_no_video(tmp_path: Path) -> None:
+    text = tmp_path / "notes.mp4"
+    text.write_text("not a video")
+    with pytest.raises(InputError, match="notes"):
+        plan({**NOBODY, "pose": str(text)})
