@@ -47,7 +47,7 @@ Landmarks, pose, blendshapes, gaze and blinks are MediaPipe's, which is also the
 is independent of the model. `fid_vgg` is a Frechet distance of VGG16 features, no FID; on so few frames it runs high.
 `sync_small` is this project's own small sync judge, no SyncNet. FID and LSE-C/LSE-D need weights that could not be had
 where these numbers were made; with `--inception` and `--syncnet` the same commands give them. PSNR, SSIM and LPIPS
-compare with the clip cropped as the result is framed. "In step" takes out a clip's own sound offset where that is sure.
+compare with the clip cropped as the result is framed. "In step" takes out a clip's own sound offset where that is sure; it is found by this model's own mouth, so it flatters.
 Definitions and settings of every number stand beside it in the reports' `results.json`.
 """
 

@@ -1,4 +1,8 @@
-"""How late the sound of a clip is, so that a mouth that follows it is judged at the right moment."""
+"""How late the sound of a clip is, so that a mouth that follows it is judged at the right moment.
+
+The offset is that at which the embedded model's own mouth fits the speaker's best, so it leans towards that model:
+results at the offset stand beside those without it and never in their place.
+"""
 
 from __future__ import annotations
 

@@ -47,13 +47,13 @@ class Setup:
     offset_of: OffsetOf | None
 
     def late(self, truth: Truth, clip: SourceClip) -> dict[str, Any] | None:
-        """The offset of a true clip's sound, if it is asked for."""
+        """The offset of a clip's sound, if it is asked for: of the whole clip, for a longer one is surer."""
         if self.offset_of is None:
             return None
         if clip.sound is None:
             return {"seconds": 0.0, "reason": "no sound: the lips follow the pictures"}
         try:
-            return self.offset_of(truth.video)
+            return self.offset_of(clip.video if clip.sound == clip.video else truth.video)
         except InputError as error:
             return {"seconds": None, "reason": str(error)}
 
