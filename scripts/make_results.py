@@ -32,6 +32,9 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 DEMO_SECONDS = 15.0
 """Seconds of the authors' demo case, as in the model card; --seconds does not shorten it below that."""
 
+USUAL_SECONDS = 3.0
+"""Longest stretch of each clip; the Makefile's default too."""
+
 VERBS: dict[str, Callable[..., None]] = {
     "self": protocol_commands.self_driving,
     "ablation": protocol_commands.ablation,
@@ -47,8 +50,9 @@ Landmarks, pose, blendshapes, gaze and blinks are MediaPipe's, which is also the
 is independent of the model. `fid_vgg` is a Frechet distance of VGG16 features, no FID; on so few frames it runs high.
 `sync_small` is this project's own small sync judge, no SyncNet. FID and LSE-C/LSE-D need weights that could not be had
 where these numbers were made; with `--inception` and `--syncnet` the same commands give them. PSNR, SSIM and LPIPS
-compare with the clip cropped as the result is framed. "In step" takes out a clip's own sound offset where that is sure; it is found by this model's own mouth, so it flatters.
-Definitions and settings of every number stand beside it in the reports' `results.json`.
+compare with the clip cropped as the result is framed. "In step" takes out a clip's own sound offset where that is sure;
+the offset is found by this model's own mouth, so it flatters. Definitions and settings of every number stand beside it
+in the reports' `results.json`.
 """
 
 
@@ -180,7 +184,7 @@ def main() -> None:
     parser.add_argument("--list", type=Path, default=BENCHMARKS / "development_clips.txt", help="which clips")
     parser.add_argument("--demo", type=Path, help="folder of the authors' demo inputs")
     parser.add_argument("--model", default="small")
-    parser.add_argument("--seconds", type=float, default=3.0, help="longest stretch of each clip")
+    parser.add_argument("--seconds", type=float, default=USUAL_SECONDS, help="longest stretch of each clip")
     parser.add_argument("--syncnet", type=Path, help="syncnet_v2.model")
     parser.add_argument("--inception", type=Path, help="pt_inception-2015-12-05-6726825d.pth")
     parser.add_argument("--report", type=Path, default=Path("runs/results"), help="where the reports stay")
@@ -193,9 +197,10 @@ def main() -> None:
         parser.error(f"--only knows {', '.join(PROTOCOLS_RUN)}, not {unknown.pop()}")
     start = time.perf_counter()
     results = measure(options)
-    demo = "" if options.demo is None else " DEMO=FOLDER"
+    command = "make results CLIPS=FOLDER" + ("" if options.demo is None else " DEMO=FOLDER")
+    command += "" if options.seconds == USUAL_SECONDS else f" SECONDS_EACH={options.seconds:g}"
     with atomic_path(options.output) as temporary:
-        temporary.write_text(document(results, f"make results CLIPS=FOLDER{demo}"), encoding="utf-8")
+        temporary.write_text(document(results, command), encoding="utf-8")
     log.info(
         "%s: written after %.0f s; pages: %s/*/report.html",
         options.output,
