@@ -2,7 +2,7 @@
 
     RANK=0 WORLD_SIZE=2 MASTER_ADDR=localhost MASTER_PORT=N python process_of_two.py DATA RUN [poison=S] [KEY=VALUE ...]
 
-Checks the gathering of rows, then trains the comparing toy stage.
+Checks gathering and normalisation, then trains the comparing toy stage.
 """
 
 from __future__ import annotations
@@ -35,11 +35,30 @@ def check_gathering() -> None:
         distributed.average_gradients([mine, none])
         assert mine.grad is not None and mine.grad.tolist() == [1.0, 2.0] and none.grad is None
         assert distributed.any_process([rank == 1, False]) == [True, False]
-        norm = nn.BatchNorm1d(1)
-        assert norm.running_mean is not None
-        norm.running_mean.fill_(2.0 * rank)
-        distributed.average_normalisation([norm])
-        assert norm.running_mean.item() == 1.0
+
+
+def check_normalisation() -> None:
+    """Statistics, results and gradients are those of torch's layer on all rows; 2 and 3 rows of 2 channels."""
+    rows = torch.randn(5, 2, 4, generator=torch.Generator().manual_seed(0))
+    weight = torch.randn(5, 2, 4, generator=torch.Generator().manual_seed(1))
+    whole, inputs = nn.BatchNorm1d(2), rows.clone().requires_grad_()
+    expected = whole(inputs)
+    (expected * weight).sum().backward()
+    with distributed.joined(torch.device("cpu")):
+        net = nn.Sequential(nn.BatchNorm1d(2))
+        distributed.share_normalisation([net], torch.device("cpu"))
+        part = slice(0, 2) if distributed.rank() == 0 else slice(2, 5)
+        own = rows[part].clone().requires_grad_()
+        result = net(own)
+        (result * weight[part]).sum().backward()
+        assert torch.allclose(result, expected[part], atol=1e-5)
+        assert own.grad is not None and inputs.grad is not None
+        assert torch.allclose(own.grad, inputs.grad[part], atol=1e-5)
+        for name, value in net[0].state_dict().items():
+            assert torch.allclose(value, whole.state_dict()[name], atol=1e-6), name
+        net.eval()
+        whole.eval()
+        assert torch.allclose(net(own), whole(inputs)[part], atol=1e-6)
 
 
 def main() -> int:
@@ -51,6 +70,7 @@ def main() -> int:
     run_module._build = lambda name, setup: toy_stage.ComparingStage(setup.clips, poison)
     changes = [option for option in options if option not in poisons]
     check_gathering()
+    check_normalisation()
     try:
         run_module.train("stage1", data=data, run=run, preset="tiny", changes=changes, device="cpu")
     except NonFiniteError as error:

@@ -90,7 +90,7 @@ class ToyStage(Stage):
 class ComparingStage(Stage):
     """A stage whose losses compare the items of a batch with each other and with a memory bank; nothing random.
 
-    `poison` is a step at which the last item holds a NaN.
+    `poison` is a step at which the last item's target holds a NaN.
     """
 
     name = "stage1"
@@ -99,7 +99,7 @@ class ComparingStage(Stage):
         self.clips = clips
         self.poison = poison
         self.weights = {"mesh": 1.0, "swap": 0.1, "correlation": 0.5}
-        self.net = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3))
+        self.net = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.BatchNorm1d(8), nn.Linear(8, 3))
         self.bank = MemoryBank(16, answer=3, target=6)
         self.modules = {"motion": self.net, "bank": self.bank}
         self.phases = (Phase("motion", ("motion",)),)
@@ -107,16 +107,17 @@ class ComparingStage(Stage):
 
     def batch(self, draw: Draw) -> Batch:
         inputs = np.stack([random.normal(size=6) for random in draw.items()]).astype(np.float32)
+        targets = np.sin(inputs[:, :3])
         if draw.step == self.poison and draw.first > 0:
-            inputs[-1, 0] = np.nan
-        return {"input": torch.from_numpy(inputs)}
+            targets[-1, 0] = np.nan
+        return {"input": torch.from_numpy(inputs), "target": torch.from_numpy(targets)}
 
     def losses(self, phase: str, batch: Batch, step: int) -> dict[str, Tensor]:
         answer = self.net(batch["input"])
         rows = self.bank.extend(answer=answer, target=batch["input"])
         anchors, candidates = gather_rows(answer), gather_rows(batch["input"])[:, :3]
         return {
-            "mesh": (answer - batch["input"][:, :3].sin()).square().mean(),
+            "mesh": (answer - batch["target"]).square().mean(),
             "swap": info_nce(anchors, candidates, temperature=0.5),
             "correlation": squared_correlation(rows["answer"], rows["target"]),
         }

@@ -5,7 +5,7 @@ for people goes over the CPU (gloo) and never waits for a GPU; gradients and gat
 
 Equality with one process that has the whole batch: gradients are averaged over the processes; whatever compares items
 of a batch with each other (InfoNCE, memory banks) uses `gather_rows`; batch normalisation takes its statistics over
-all processes on GPUs (`SyncBatchNorm`), and on CPUs over a process's own items, with its running statistics averaged.
+all processes.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from pdfgc.errors import InputError
+from pdfgc.training.shared_normalisation import share_statistics
 
 _PATIENCE = timedelta(hours=6)
 """How long processes wait for each other: the first one may prepare features of a whole data set."""
@@ -136,31 +137,18 @@ def share_initial_state(modules: Iterable[nn.Module]) -> None:
             tensor.copy_(whole)
 
 
-def synchronise_normalisation(modules: Iterable[nn.Module], device: torch.device) -> None:
-    """Takes the statistics of batch normalisation over all processes, where torch can: on GPUs.
+def share_normalisation(modules: Iterable[nn.Module], device: torch.device) -> None:
+    """Takes the statistics of batch normalisation within the modules over all processes.
 
-    The layers within the modules are replaced; their weights stay the same objects.
+    The layers are replaced; their weights and statistics stay the same objects.
     """
-    if world_size() > 1 and device.type == "cuda":
-        for module in modules:
-            nn.SyncBatchNorm.convert_sync_batchnorm(module)
-
-
-@torch.no_grad()
-def average_normalisation(modules: Iterable[nn.Module]) -> None:
-    """Replaces the running statistics of batch normalisation by their mean over the processes."""
     if world_size() == 1:
         return
-    layers = [layer for module in modules for layer in module.modules()]
-    _replace_by_mean(
-        [
-            statistic
-            for layer in layers
-            if isinstance(layer, nn.modules.batchnorm._BatchNorm) and not isinstance(layer, nn.SyncBatchNorm)
-            for statistic in (layer.running_mean, layer.running_var)
-            if statistic is not None
-        ]
-    )
+    for module in modules:
+        if device.type == "cuda":
+            nn.SyncBatchNorm.convert_sync_batchnorm(module)
+        else:
+            share_statistics(module)
 
 
 def gather_rows(rows: Tensor) -> Tensor:

@@ -95,7 +95,7 @@ class Loop:
         self.minutes = 0.0
         stage.to(device)
         prepare_device(device)
-        distributed.synchronise_normalisation(stage.modules.values(), device)
+        distributed.share_normalisation(stage.modules.values(), device)
         distributed.share_initial_state(stage.modules.values())
         self._names: dict[Tensor, str] = {}
         """Every trained parameter's name, `<module>.<name>`."""
@@ -206,7 +206,6 @@ class Loop:
             if step % phase.interval == 0:
                 self._do_phase(index, phase, moved, step, rate, measures)
         self.averages.update(step)
-        distributed.average_normalisation(self.stage.modules.values())
         values, not_finite = measures.read()
         not_finite = not_finite or self._vanished_scale(values)
         if not_finite is not None:
