@@ -2,6 +2,10 @@
 
     python benchmarks/animate.py demo/astronaut.jpg --frames 250 --threads 2
 
+    PYTHONPATH=src python benchmarks/animate.py --device cuda --batch 1 8 32    # without a portrait: render.py
+
+With several engines their runs take turns, so that other work slows all alike.
+
 Timed: `motion` (loading the track, resampling it to the output's clock), `render` (the generator), `view`
 (resizing, or pasting back into the photograph), `encode` (H.264, and sound where there is some). Not timed:
 loading the model, finding and encoding the portrait, and a warm-up of `--warmup` frames. Other work on the
@@ -25,10 +29,9 @@ import numpy as np
 import torch
 
 import pdfgc
+import render
 from pdfgc.avatar import Avatar
 from pdfgc.evaluation.commands import weights_digest
-from pdfgc.media.audio import AudioSource
-from pdfgc.media.video import VideoWriter
 from pdfgc.motion import MotionTrack
 
 STEPS = ("motion", "render", "view", "encode")
@@ -52,19 +55,13 @@ class TimedModel:
         return frames
 
 
-def moving_track(codes: dict[str, np.ndarray], frames: int, fps: Fraction) -> MotionTrack:
-    """A track that moves every factor gently about the portrait's own codes `{factor: [D]}`."""
-    phase = np.arange(frames)[:, None] / float(fps)
-    moved = {
-        name: code + 0.1 * np.sin(phase * (1 + np.arange(len(code)) % 7)) for name, code in codes.items()
-    }
-    return MotionTrack.from_codes({name: m.astype(np.float32) for name, m in moved.items()}, fps=fps)
-
-
 def run(
     avatar: Avatar, options: argparse.Namespace, track: Path, frames: int, folder: Path
 ) -> dict[str, float]:
     """Seconds of each step for `frames` frames."""
+    from pdfgc.media.audio import AudioSource
+    from pdfgc.media.video import VideoWriter
+
     timed = TimedModel(avatar.model)
     avatar.model = timed
     start = time.perf_counter()
@@ -103,8 +100,11 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     positive: Callable[[str], int] = _positive
-    parser.add_argument("portrait", type=Path)
+    parser.add_argument("portrait", type=Path, nargs="?", help="without one, the render loop alone is timed")
     parser.add_argument("--model", default="small")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1; onnx runs on the CPU")
+    parser.add_argument("--engine", nargs="+", choices=("torch", "onnx"), default=["torch"])
+    parser.add_argument("--batch", nargs="+", type=positive, default=[1, 8, 32], help="without a portrait")
     parser.add_argument("--track", type=Path, help="a saved track; default: every code swings gently")
     parser.add_argument("--audio", type=Path, help="sound to mux in; it does not drive the lips here")
     parser.add_argument("--frames", type=positive, default=250)
@@ -128,34 +128,69 @@ def _positive(text: str) -> int:
 def main(words: list[str] | None = None) -> None:
     """Runs the benchmark and writes a table to standard output."""
     options = parse(words)
+    if options.portrait is None:
+        render.main(render_words(options))
+        return
     torch.set_num_threads(options.threads)
     load_before = os.getloadavg()[0]
-    model: Any = pdfgc.load(options.model)
-    avatar = Avatar(model, options.portrait)
+    runs = time_engines(options)
+    result = {
+        "model": weights_digest(pdfgc.load(options.model, device="cpu")),
+        "frames": options.frames,
+        "threads": options.threads,
+        "paste_back": options.paste_back,
+        "load_average_before": load_before,
+        "engines": {engine: summarise(timed, options.frames) for engine, timed in runs.items()},
+    }
+    if options.json is not None:
+        options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    for engine, numbers in result["engines"].items():
+        lines = [f"{step:8} {ms:8.2f} ms/frame" for step, ms in numbers["milliseconds_a_frame"].items()]
+        rate = f"{numbers['frames_per_second']:.1f} frames a second"
+        sys.stdout.write("\n".join([*lines, f"{engine}: {rate}, load average before {load_before:.1f}\n"]))
+
+
+def render_words(options: argparse.Namespace) -> list[str]:
+    """The command line of `render.py` for the same comparison."""
+    words = ["--model", options.model, "--device", options.device, "--engine", *options.engine]
+    words += ["--batch", *map(str, options.batch), "--frames", str(options.frames)]
+    words += ["--repeats", str(options.repeats), "--threads", str(options.threads)]
+    return words if options.json is None else [*words, "--json", str(options.json)]
+
+
+def time_engines(options: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
+    """Seconds of each step, for each engine and repeat; the engines take turns."""
+    avatars = {
+        engine: Avatar(
+            pdfgc.load(options.model, device="cpu" if engine == "onnx" else options.device, engine=engine),
+            options.portrait,
+        )
+        for engine in options.engine
+    }
+    runs: dict[str, list[dict[str, float]]] = {engine: [] for engine in avatars}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         track = options.track
         if track is None:
             track = folder / "gentle.motion.safetensors"
-            moving_track(avatar.codes, options.frames, options.fps).save(track)
-        run(avatar, options, track, options.warmup, folder)
-        runs = [run(avatar, options, track, options.frames, folder) for _ in range(options.repeats)]
+            codes = next(iter(avatars.values())).codes
+            render.moving_track(codes, options.frames, options.fps).save(track)
+        for avatar in avatars.values():
+            run(avatar, options, track, options.warmup, folder)
+        for _ in range(options.repeats):
+            for engine, avatar in avatars.items():
+                runs[engine].append(run(avatar, options, track, options.frames, folder))
+    return runs
+
+
+def summarise(runs: list[dict[str, float]], frames: int) -> dict[str, Any]:
+    """The median run of an engine, by step, and the rate of every run."""
     seconds = sorted(runs, key=lambda r: r["total"])[len(runs) // 2]
-    result = {
-        "model": weights_digest(model),
-        "frames": options.frames,
-        "threads": options.threads,
-        "paste_back": options.paste_back,
-        "load_average_before": load_before,
-        "frames_per_second": options.frames / seconds["total"],
-        "all_runs_frames_per_second": [options.frames / r["total"] for r in runs],
-        "milliseconds_a_frame": {step: 1000 * seconds[step] / options.frames for step in (*STEPS, "total")},
+    return {
+        "frames_per_second": frames / seconds["total"],
+        "all_runs_frames_per_second": [frames / r["total"] for r in runs],
+        "milliseconds_a_frame": {step: 1000 * seconds[step] / frames for step in (*STEPS, "total")},
     }
-    if options.json is not None:
-        options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    lines = [f"{step:8} {ms:8.2f} ms/frame" for step, ms in result["milliseconds_a_frame"].items()]
-    lines.append(f"{result['frames_per_second']:.1f} frames a second, load average before {load_before:.1f}")
-    sys.stdout.write("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":
