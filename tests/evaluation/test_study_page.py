@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(
     reason="no chromium and chromedriver here (apt install chromium chromium-driver)",
 )
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds to wait for what a loaded machine does late."""
 
 
