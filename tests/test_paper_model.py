@@ -101,8 +101,11 @@ def _read(path: Path) -> np.ndarray:
     return np.concatenate(list(stream_audio(path, SPEECH_RATE))).astype(np.float32)
 
 
-def test_frames_are_the_generators(model: PaperModel, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frames_are_the_generators(file: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pdfgc.devices.half_precision", lambda kind: None)
+    monkeypatch.setattr("pdfgc.paper_model.half_precision", lambda kind: None)
+    model = load(file, device="cpu")
+    assert isinstance(model, PaperModel)
     track = read_aligned(folder, model)
     avatar = model.avatar(folder / "003.png", aligned=True)
     frames = np.stack(list(avatar.animate(track=track, smooth=0, size=64)))[:2]

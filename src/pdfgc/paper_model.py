@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from pdfgc.config import config_from_dict
-from pdfgc.devices import fast_autocast
+from pdfgc.devices import fast_autocast, half_precision
 from pdfgc.errors import InputError
 from pdfgc.face.crop import CropBox, head_box
 from pdfgc.face.paper_view import view_box
@@ -25,6 +26,7 @@ from pdfgc.face.tracker import Face
 from pdfgc.listening import gaussian_taps, listen, smooth_rows
 from pdfgc.motion import FACTORS, MotionTrack
 from pdfgc.networks.paper.build import make_appearance, make_generator, make_motion, make_speech
+from pdfgc.networks.paper.painter import Painter
 from pdfgc.networks.speech_mel import MelHearing
 from pdfgc.training.results import Result
 
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
 
 _ALIGNED = 224
 """Side of the aligned pictures that `PaperUse.margin` is about."""
+
+_FINE_BATCH = 2
+"""Frames painted together on a CPU at the scales whose maps are large (`Painter`)."""
 
 _PICTURES_AT_ONCE = 8
 """Encoded together: more are no faster on a CPU, and every one takes 20 MB."""
@@ -103,6 +108,8 @@ class PaperModel:
         self.hearing = MelHearing().to(self.device)
         for module in self._modules.values():
             module.to(self.device)
+            if module is not self.generator:
+                _lay_channels_last(module)
         self.gains = {
             "lips": self.use.lips_gain,
             "expression": self.use.expression_gain,
@@ -252,12 +259,16 @@ class PaperModel:
         """
         if self.painter is not None:
             return self.painter(portrait, codes)
-        style = self.style(portrait, codes)
-        start = portrait.start.expand(len(style), -1, -1, -1)
-        with fast_autocast(self.device):
-            frames = self.generator(start, style)
-        pixels = ((frames.float() + 1) * 127.5).round().clamp(0, 255).byte()
+        frames = self._paint(portrait.start, self.style(portrait, codes))
+        pixels = ((frames + 1) * 127.5).round().clamp(0, 255).byte()
         return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+    @cached_property
+    def _paint(self) -> Painter:
+        dtype = half_precision(self.device.type)
+        if dtype != torch.bfloat16:  # float16 would overflow where styles are large
+            dtype = torch.float32
+        return Painter(self.generator, dtype, fine_batch=_FINE_BATCH if self.device.type == "cpu" else 0)
 
     def style(self, portrait: PaperPortrait, codes: Mapping[str, np.ndarray]) -> Tensor:
         """What the generator is driven by: `[T, 2590]`, appearance vector, lips, expression, eyes, pose."""
@@ -267,7 +278,7 @@ class PaperModel:
 
     def _pictures(self, crops: np.ndarray) -> Tensor:
         pixels = torch.from_numpy(np.ascontiguousarray(crops)).to(self.device)
-        return pixels.permute(0, 3, 1, 2).float() / 127.5 - 1
+        return pixels.permute(0, 3, 1, 2).float() / 127.5 - 1  # channels-last, as the pictures are
 
     def _fingerprint(self) -> str:
         digest = hashlib.sha256(json.dumps(dataclasses.asdict(self.use)).encode())
@@ -275,3 +286,10 @@ class PaperModel:
             for tensor in self._modules[name].state_dict().values():
                 digest.update(tensor.contiguous().numpy().tobytes())
         return digest.hexdigest()[:16]
+
+
+def _lay_channels_last(network: nn.Module) -> None:
+    """Convolution weights in the order in which CPUs and GPUs read them fastest."""
+    for weight in network.parameters():
+        if weight.dim() == 4:
+            weight.data = weight.data.contiguous(memory_format=torch.channels_last)
