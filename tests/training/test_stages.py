@@ -107,7 +107,9 @@ def test_the_run_is_a_model_that_drives_a_portrait(trained: Path) -> None:
     frames = model.render(portrait, codes)
     assert frames.shape == (5, model.size, model.size, 3) and frames.dtype == np.uint8
     held = model.driving_mesh(portrait, {name: code[None] for name, code in portrait.codes.items()})
-    assert np.allclose(held[0, :, :2].cpu().numpy(), meshes[0, :, :2], atol=1e-4), "a held portrait does not move"
+    assert np.allclose(held[0, :, :2].cpu().numpy(), meshes[0, :, :2], atol=1e-4), (
+        "a held portrait does not move"
+    )
 
 
 @pytest.mark.parametrize("run", ["trained", "trained_on_mel"])

@@ -37,13 +37,16 @@ class ExpressionCodes:
     """Expression codes beside what was heard."""
     other_bank: MemoryBank
     """Expression codes beside pose and eyes."""
-    decorrelate: bool
-    """Whether `correlation` and `entanglement` are wanted."""
+    apart_from_speech: bool
+    """Whether the loss `correlation` is wanted."""
+    apart_from_others: bool
+    """Whether the loss `entanglement` is wanted."""
 
     def losses(self, moment: dict[str, Tensor]) -> dict[str, Tensor]:
         """`mesh` and `opening` (of the lips): the driving mesh rebuilt from codes; `canonical`: zero codes give the
         neutral face, and zero lips a shut mouth (`closed`); `corners`: lips alone leave the smile as it is;
-        `correlation`: of expression with speech (eq. 6)."""
+        `correlation`: of expression with speech (eq. 6), and `entanglement`: the same with pose and eyes, which the
+        tracker's brows and cheeks covary with."""
         window = moment["canonical"].shape[1]
         portrait = moment["portrait"]
         own = self.codes(moment["own"], moment["own_blendshapes"], moment["own_pose"])
@@ -70,23 +73,14 @@ class ExpressionCodes:
             "canonical": weighted_l1(decoder(portrait, own, zero), moment["neutral"], points),
             "corners": (smiles(talking) - smiles(portrait)).abs().mean(),
         }
-        if self.decorrelate:
-            losses |= self._correlations(moment, expression, heard.detach(), driving["eyes"])
-        return losses
-
-    def _correlations(
-        self, moment: dict[str, Tensor], expression: Tensor, heard: Tensor, eyes: Tensor
-    ) -> dict[str, Tensor]:
-        """`correlation` with speech (eq. 6), and `entanglement`: the same with pose and eyes, which the tracker's
-        brows and cheeks covary with."""
-        middle = moment["pose"].shape[1] // 2
-        others = torch.cat([moment["pose"][:, middle], eyes], 1).detach()
-        rows = self.other_bank.extend(expression=expression, others=others)
-        losses = {"entanglement": squared_correlation(rows["expression"], rows["others"])}
         audible = moment["heard"]
-        if any_process([bool(audible.any())])[0]:
-            rows = self.bank.extend(expression=expression[audible], speech=heard[audible])
+        if self.apart_from_speech and any_process([bool(audible.any())])[0]:
+            rows = self.bank.extend(expression=expression[audible], speech=heard.detach()[audible])
             losses["correlation"] = squared_correlation(rows["expression"], rows["speech"])
+        if self.apart_from_others:
+            others = torch.cat([driving["pose"], driving["eyes"]], 1).detach()
+            rows = self.other_bank.extend(expression=expression, others=others)
+            losses["entanglement"] = squared_correlation(rows["expression"], rows["others"])
         return losses
 
     def _lips(self, feature: Tensor) -> Tensor:

@@ -117,9 +117,17 @@ class Stage3(Stage):
             "bank": bank,
             "other_bank": other_bank,
         }
-        decorrelate = not self.is_off("correlation")
         learning = ExpressionCodes(
-            motion, lips, eyes, speech, expression, decoder, bank, other_bank, decorrelate
+            motion,
+            lips,
+            eyes,
+            speech,
+            expression,
+            decoder,
+            bank,
+            other_bank,
+            apart_from_speech=not self.is_off("correlation"),
+            apart_from_others=not self.is_off("entanglement"),
         )
         return learning, generator, discriminator
 
