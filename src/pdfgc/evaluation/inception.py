@@ -204,9 +204,9 @@ def load_inception(path: Path) -> FIDInception:
     Raises:
         InputError: no such file, or other content than a state dict of these very weights.
     """
-    network = FIDInception()
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
+        network = FIDInception()
         network.load_state_dict(state)
     except OSError as error:
         raise InputError(f"cannot read Inception's weights {path}: {error.strerror}") from error

@@ -103,9 +103,9 @@ def load_syncnet(path: Path) -> SyncNet:
     Raises:
         InputError: there is no such file, or it is not that.
     """
-    network = SyncNet()
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
+        network = SyncNet()
         network.load_state_dict(state)
     except OSError as error:
         raise InputError(f"cannot read SyncNet's weights {path}: {error.strerror}") from error
