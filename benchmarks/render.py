@@ -5,8 +5,8 @@
 
 It needs neither mediapipe nor av: the portrait is noise behind the canonical face, every code swings gently. Variants
 take turns in every repeat, so that other work on the machine slows all alike; a ratio is the median over the repeats of
-two neighbouring runs. `torch-float32` is torch as it computes on processors without bfloat16. Not timed: loading, and one
-batch of each variant beforehand.
+two neighbouring runs. `torch-float32` is torch as it computes on processors without bfloat16. Not timed: loading, and
+one batch of each variant beforehand.
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ class Variant:
     def images(self, frames: int) -> np.ndarray:
         """The first frames."""
         with _precision(self.name):
-            return self.model.render(self.portrait, {name: code[:frames] for name, code in self.codes.items()})
+            return self.model.render(
+                self.portrait, {name: code[:frames] for name, code in self.codes.items()}
+            )
 
 
 def _precision(variant: str) -> AbstractContextManager[object]:
@@ -159,7 +161,9 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
                 name: {
                     "frames_per_second": median(runs),
                     "all_runs": runs,
-                    "times_the_first": median(a / b for a, b in zip(runs, rates[batch][first.name], strict=True)),
+                    "times_the_first": median(
+                        a / b for a, b in zip(runs, rates[batch][first.name], strict=True)
+                    ),
                 }
                 for name, runs in by_name.items()
             }
