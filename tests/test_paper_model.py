@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 
 from paper_files import write_paper_model
+from pdfgc.aligned import read_aligned
 from pdfgc.avatar import Avatar
 from pdfgc.cli import main
-from pdfgc.drivers import read_aligned
 from pdfgc.errors import InputError
 from pdfgc.face.crop import head_box
 from pdfgc.face.paper_view import view_box

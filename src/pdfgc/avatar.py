@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from pdfgc.drivers import Driver, Drivers, Missing, MotionEncoder, Part, check_driver, require_aligned
+from pdfgc.aligned import require_aligned
+from pdfgc.drivers import Driver, Drivers, Missing, MotionEncoder, Part, check_driver
 from pdfgc.errors import InputError
 from pdfgc.motion import BLINK, FACTORS, GAZE, MotionTrack
 from pdfgc.performance import Performance, Renderer, View, head_view, picture_view

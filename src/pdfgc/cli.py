@@ -217,7 +217,8 @@ def motion(
     Raises:
         InputError: a clip that cannot be read or shows no face.
     """
-    from pdfgc.drivers import read_aligned, read_motion
+    from pdfgc.aligned import read_aligned
+    from pdfgc.drivers import read_motion
 
     _check_output(output, (".safetensors",), [clip])
     encoder = _load(model)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Literal, Protocol, get_args, runtime_checkable
+from typing import IO, TYPE_CHECKING, Literal, Protocol, get_args
 
 import numpy as np
 
@@ -79,31 +79,6 @@ class MotionEncoder(Protocol):
         """A driver's track smoothed in time: 1 as usual for this model, 0 not at all."""
 
 
-@runtime_checkable
-class AlignedModel(Protocol):
-    """The part of a model that takes pictures as they are aligned already; `pdfgc.paper_model.PaperModel` is one."""
-
-    def aligned_box(self, width: int, height: int) -> CropBox:
-        """The square of an aligned picture that it sees."""
-
-    def cut_aligned(self, picture: np.ndarray) -> np.ndarray:
-        """That square `[S, S, 3]` of a picture `[H, W, 3]` uint8."""
-
-    def encode_pictures(self, crops: np.ndarray) -> dict[str, np.ndarray]:
-        """Codes `{factor: [T, D]}` of squares `[T, S, S, 3]` uint8."""
-
-
-def require_aligned(model: object) -> AlignedModel:
-    """The model, if it takes aligned pictures.
-
-    Raises:
-        InputError: if it does not.
-    """
-    if not isinstance(model, AlignedModel):
-        raise InputError("aligned pictures are for models of preset paper; this one finds the faces itself")
-    return model
-
-
 @dataclass(frozen=True)
 class Part:
     """A driver made ready.
@@ -135,7 +110,7 @@ class Drivers:
             that were smoothed already are left alone.
         folder_fps: frames a second of folders of numbered frames.
         until: seconds of a driver that are needed, None for all of it.
-        aligned: whether pictures are aligned already (`read_aligned`).
+        aligned: whether pictures are aligned already (`pdfgc.aligned`).
     """
 
     def __init__(
@@ -190,6 +165,8 @@ class Drivers:
         if path.suffix.lower() == ".safetensors":
             return MotionTrack.load(path)
         if self._aligned:
+            from pdfgc.aligned import read_aligned
+
             return read_aligned(path, self._model, fps=self._folder_fps, until=self._until)
         return read_motion(path, self._model, missing=self._missing, fps=self._folder_fps, until=self._until)
 
@@ -265,38 +242,6 @@ def read_motion(
     )
 
 
-def read_aligned(
-    path: str | os.PathLike[str],
-    model: MotionEncoder,
-    *,
-    fps: Number = 25,
-    until: Fraction | None = None,
-) -> MotionTrack:
-    """The motion codes of frames that are aligned as VoxCeleb's are, taken as they are; no face is looked for.
-
-    Args:
-        path: a video, a picture or a folder of numbered frames, all square.
-        model: of preset `paper`.
-        fps: frames a second of a folder.
-        until: seconds that are needed.
-
-    Raises:
-        InputError: a file that cannot be read, frames that are not square, or a model that finds faces itself.
-    """
-    looking = require_aligned(model)
-    times: list[Fraction] = []
-    parts: list[dict[str, np.ndarray]] = []
-    frames = _frames(Path(path), exact_rate(fps), until, f"motion of {Path(path).name}")
-    while batch := list(islice(frames, BATCH)):
-        times.extend(time for _, time in batch)
-        parts.append(looking.encode_pictures(np.stack([looking.cut_aligned(image) for image, _ in batch])))
-    return MotionTrack.from_codes(
-        {name: np.concatenate([part[name] for part in parts]) for name in FACTORS},
-        times=times,
-        metadata={"model": model.fingerprint, "preset": model.preset, "source": Path(path).name},
-    )
-
-
 def _among(frames: int) -> str:
     return f", in none of its {frames} frames" if frames > 1 else ""
 
@@ -331,7 +276,7 @@ def _watch(
     found: list[bool] = []
     blendshapes: list[np.ndarray] = []
     follower = _Follower(tracker)
-    for image, time in _frames(path, fps, until, f"faces of {path.name}"):
+    for image, time in frames_until(path, fps, until, f"faces of {path.name}"):
         face = follower.look(image)
         times.append(time)
         found.append(face is not None)
@@ -346,7 +291,7 @@ def _watch(
     return _Seen(times, np.array(found), meshes, np.array(blendshapes, np.float32))
 
 
-def _frames(
+def frames_until(
     path: Path, fps: Fraction, until: Fraction | None, description: str
 ) -> Iterator[tuple[np.ndarray, Fraction]]:
     """Pictures and times up to the first one at or after `until`, under a progress bar."""
@@ -415,7 +360,7 @@ def _crops(path: Path, seen: _Seen, fps: Fraction, box: CropBox, size: int) -> I
     """Head crops of the frames with a face; decoded a second time, for only now the box is known."""
     from pdfgc.face.crop import crop
 
-    frames = _frames(path, fps, seen.times[-1], f"motion of {path.name}")
+    frames = frames_until(path, fps, seen.times[-1], f"motion of {path.name}")
     for (image, _), found in zip(frames, seen.found, strict=True):
         if found:
             yield crop(image, box, size)
