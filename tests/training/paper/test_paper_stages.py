@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,9 @@ import pytest
 import torch
 
 from pdfgc.config import config_from_dict, load_config
+from pdfgc.model import load
 from pdfgc.networks.paper.build import make_networks
+from pdfgc.paper_model import PaperModel
 from pdfgc.training.results import read_result
 from pdfgc.training.run import plan, train
 from synthetic import write_clip_set
@@ -76,6 +79,21 @@ def test_the_stages_together_are_the_networks_of_the_model(trained: Path) -> Non
     for name, network in make_networks(config.paper.networks, config.size).items():
         network.load_state_dict(result.module(name))
     assert {key.split(".")[0] for key in result.tensors} == {"appearance", "motion", "speech", "generator"}
+
+
+def test_the_run_is_a_model_that_paints_from_pictures_and_speech(trained: Path) -> None:
+    model = load(trained)
+    assert isinstance(model, PaperModel) and model.size == 64
+    pictures = np.random.default_rng(0).integers(0, 255, (3, 64, 64, 3), np.uint8)
+    codes = model.encode_pictures(pictures)
+    assert {name: code.shape for name, code in codes.items()} == {
+        "lips": (3, 500),
+        "expression": (3, 30),
+        "eyes": (3, 6),
+        "pose": (3, 6),
+    }
+    spoken = np.concatenate(list(model.encode_speech([np.zeros(16000, np.float32)], Fraction(25))))
+    assert spoken.shape == (25, 500)
 
 
 def test_frozen_parts_stay_and_trained_parts_move(trained: Path) -> None:
