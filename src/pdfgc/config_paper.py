@@ -111,4 +111,4 @@ class Paper:
     """The first step at which the generator listens to the discriminator, which learns from the start."""
     teachers_from: int = 2000
     """The first step at which L_mot and L_con teach the generator: of what is no face yet, their gradients are a
-    hundred times as large, and say nothing."""
+    some thirty times as large, and say nothing."""

@@ -60,7 +60,7 @@ def make_discriminator(config: Config, people: int) -> Discriminator:
 def calm_residuals(appearance: AppearanceEncoder) -> None:
     """Lets every residual block of E_app begin as the identity (Goyal et al. 2017, section 5.1).
 
-    Untrained blocks otherwise multiply the gradient: that of the first convolution was 400 times the generator's.
+    Untrained blocks otherwise multiply the gradient: that of the first convolution was 380 times the generator's.
     """
     for name, module in appearance.named_modules():
         if name.endswith(".bn3"):
