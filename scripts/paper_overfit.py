@@ -81,8 +81,8 @@ def run(folder: Path, out: Path, stages: list[str], minutes: dict[str, float], c
         "training.workers=14",
         "stages.stage2_eyes.training.sample_every=0",
         "training.ema=0.99",
-        "paper.adversarial_from=300",
-        "paper.teachers_from=300",
+        "paper.adversarial_from=500",
+        "paper.teachers_from=500",
         *changes,
     ]
     costs: dict[str, Any] = {}
