@@ -26,9 +26,9 @@ _SHUT, _SHUT_SOFTNESS = 0.14, 0.015  # lid gap over eye width at which an iris h
 _WIDTH_PER_SPACING = 0.6  # kernel width as a share of the distance to the neighbouring mesh points
 
 
-def pixel_centres(size: int) -> Tensor:
+def pixel_centres(size: int, device: torch.device | None = None) -> Tensor:
     """`[size, size, 2]` x, y of the pixel centres of a square map in crop units (grid_sample, align_corners=False)."""
-    axis = (torch.arange(size, dtype=torch.float32) + 0.5) * (2 / size) - 1
+    axis = (torch.arange(size, dtype=torch.float32, device=device) + 0.5) * (2 / size) - 1
     y, x = torch.meshgrid(axis, axis, indexing="ij")
     return torch.stack([x, y], -1)
 
@@ -64,7 +64,7 @@ def mesh_flow(source: Tensor, driving: Tensor, widths: Tensor, grid: int) -> Ten
         Offsets `[B, 2, grid, grid]`.
     """
     batch = driving.shape[0]
-    pixels = pixel_centres(grid).to(source).view(-1, 2)
+    pixels = pixel_centres(grid, source.device).view(-1, 2)
     query = torch.cat([pixels.square().sum(1, keepdim=True), pixels, torch.ones_like(pixels[:, :1])], 1)
     sharpness = 1 / widths.to(source).square()
     points = driving[..., :2]
@@ -111,7 +111,7 @@ def rigid_flows(source_pose: Tensor, driving_pose: Tensor, grid: int) -> Tensor:
     rotation_s, rotation_d = euler_to_rotation(source_pose[:, :3]), euler_to_rotation(driving_pose[:, :3])
     scale_s = POSE_SCALE * torch.exp(source_pose[:, 5])[:, None, None]
     scale_d = POSE_SCALE * torch.exp(driving_pose[:, 5])[:, None, None]
-    points = pixel_centres(grid).to(source_pose).view(1, -1, 2)
+    points = pixel_centres(grid, source_pose.device).view(1, -1, 2)
     flip = source_pose.new_tensor([1.0, -1.0])
     centred = (points - driving_pose[:, None, 3:5]) * flip / scale_d
     flows = []

@@ -75,8 +75,8 @@ def computed_flows(source: Tensor, driving: Tensor, widths: Tensor) -> Tensor:
 
 def warp(maps: Tensor, offsets: Tensor, window: Window | None = None, size: int = 0) -> Tensor:
     """Read `maps [B, C, H, H]` at each pixel of `offsets [B, 2, h, h]`, in float32 coordinates."""
-    grid = pixel_centres(offsets.shape[-1] if window is None else int(offsets.shape[-1] * size / window.side))
-    grid = grid.to(offsets.device).permute(2, 0, 1)[None]
+    side = offsets.shape[-1] if window is None else int(offsets.shape[-1] * size / window.side)
+    grid = pixel_centres(side, offsets.device).permute(2, 0, 1)[None]
     if window is not None:
         grid = window.of(grid, size)
     points = (grid + offsets.float()).permute(0, 2, 3, 1)
