@@ -173,7 +173,9 @@ def _decode_pictures(data: bytes, frames: int) -> Iterator[bytes]:
         for number in range(frames):
             found, picture = video.read()
             if not found:
-                raise InputError(f"expected {frames} pictures in a packed clip, but decoding stopped at {number}")
+                raise InputError(
+                    f"expected {frames} pictures in a packed clip, but decoding stopped at {number}"
+                )
             yield cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1].tobytes()
 
 
@@ -198,7 +200,9 @@ def _write_index(shards: Path) -> int:
 def main() -> None:
     """The command line."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     verbs = parser.add_subparsers(dest="verb", required=True)
     packing = verbs.add_parser("pack", help="clips to parts")
     packing.add_argument("shards", type=Path)
