@@ -109,6 +109,16 @@ def test_a_plain_tar_is_as_good_as_the_folder(official: Path, tmp_path: Path) ->
     assert all(torch.equal(a[name], b[name]) for name in b)
 
 
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
+def test_half_a_tar_is_said(official: Path, tmp_path: Path, mode: str) -> None:
+    with tarfile.open(tmp_path / "release.tar", mode) as archive:  # type: ignore[call-overload]
+        archive.add(official / "motion_model.pth", "motion_model.pth")
+    whole = (tmp_path / "release.tar").read_bytes()
+    (tmp_path / "release.tar").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=r"expected (a whole tar in|the folder of the authors' four files)"):
+        import_official(tmp_path / "release.tar", tmp_path / "paper.safetensors", TINY)
+
+
 class _Trap:
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return eval, ("__import__('pathlib').Path('sprung').touch()",)

@@ -93,6 +93,31 @@ def test_golden_files_that_are_none(model: Path, tmp_path: Path) -> None:
         verify(model, tmp_path / "shape.safetensors")
 
 
+@pytest.mark.parametrize(
+    ("name", "given", "said"),
+    [
+        ("driver", torch.zeros(1, 3, 48, 48), r"driver .* as \[1, 3, 64, 64\] float32, .* \[1, 3, 48, 48\]"),
+        ("driver", torch.zeros(2, 3, 64, 64), r"it is \[2, 3, 64, 64\] float32"),
+        ("portrait", torch.zeros(1, 3, 64, 64, dtype=torch.uint8), "it is .* uint8"),
+        ("audio.wave", torch.zeros(1, 16000), r"one row of float32 samples, but it is \[1, 16000\] float32"),
+        ("audio.wave", torch.zeros(0), r"it is \[0\] float32"),
+    ],
+)
+def test_inputs_that_the_networks_cannot_take(
+    model: Path, golden: Path, tmp_path: Path, name: str, given: torch.Tensor, said: str
+) -> None:
+    save_file({**load_file(golden), name: given}, tmp_path / "other.safetensors")
+    with pytest.raises(InputError, match=said):
+        verify(model, tmp_path / "other.safetensors")
+
+
+def test_a_short_wave_is_no_accident(model: Path, tmp_path: Path) -> None:
+    recorded = {"audio.wave": torch.zeros(100), "audio.lips": torch.zeros(1, 3)}
+    save_file(recorded, tmp_path / "short.safetensors")
+    with pytest.raises(InputError, match=r"expected audio\.lips"):
+        verify(model, tmp_path / "short.safetensors")
+
+
 def test_the_verbs(model: Path, golden: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["weights", "verify", str(model), str(golden)]) == 0
     said = capsys.readouterr().out.splitlines()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import lzma
 import pickle
 import shutil
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -160,15 +162,24 @@ def _folder(source: Path) -> Iterator[Path]:
         return
     if not source.is_file() or not tarfile.is_tarfile(source):
         raise InputError(f"expected the folder of the authors' four files, or a tar of it, but got {source}")
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            _unpack(source, Path(folder))
+        except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
+            raise InputError(f"expected a whole tar in {source}, but it cannot be read ({error})") from error
+        yield Path(folder)
+
+
+def _unpack(source: Path, folder: Path) -> None:
+    """Copies the checkpoint files out of a tar."""
     names = {name for file in FILES for name in file.names}
-    with tempfile.TemporaryDirectory() as folder, tarfile.open(source) as archive:
+    with tarfile.open(source) as archive:
         for member in archive:
             name = Path(member.name).name
             stream = archive.extractfile(member) if member.isfile() and name in names else None
             if stream is not None:
-                with (Path(folder) / name).open("wb") as out:
+                with (folder / name).open("wb") as out:
                     shutil.copyfileobj(stream, out)
-        yield Path(folder)
 
 
 def _find(folder: Path, file: OfficialFile) -> Path:

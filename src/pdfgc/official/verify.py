@@ -49,11 +49,12 @@ def verify(model: Path, golden: Path) -> list[Difference]:
     """Runs every network on the recorded inputs.
 
     Raises:
-        InputError: files that are not what they should be, a golden file without inputs and answers, or answers of
-            another shape.
+        InputError: files that are not what they should be, a golden file without inputs and answers, or inputs or
+            answers of another shape.
     """
-    networks, _ = read_networks(model)
+    networks, config = read_networks(model)
     recorded = _read(golden)
+    _check_inputs(recorded, config.size, golden)
     with torch.inference_mode():
         ours = _answers(networks, recorded)
     shared = [name for name in ours if name in recorded]
@@ -67,6 +68,29 @@ def verify(model: Path, golden: Path) -> list[Difference]:
                 f"expected {name} in {golden} as {list(ours[name].shape)}, but it is {list(recorded[name].shape)}"
             )
     return [Difference(name, _largest(ours[name] - recorded[name])) for name in shared]
+
+
+def _check_inputs(recorded: dict[str, Tensor], size: int, golden: Path) -> None:
+    """Raises InputError for an input that the networks could not take."""
+    picture = [1, 3, size, size]
+    for name in ("portrait", "driver"):
+        if name in recorded and not _is_float(recorded[name], picture):
+            raise InputError(
+                f"expected {name} in {golden} as {picture} float32, but it is {_form(recorded[name])}"
+            )
+    wave = recorded.get("audio.wave")
+    if wave is not None and not (wave.numel() and _is_float(wave, [wave.numel()])):
+        raise InputError(
+            f"expected audio.wave in {golden} as one row of float32 samples, but it is {_form(wave)}"
+        )
+
+
+def _is_float(tensor: Tensor, shape: list[int]) -> bool:
+    return tensor.dtype == torch.float32 and list(tensor.shape) == shape
+
+
+def _form(tensor: Tensor) -> str:
+    return f"{list(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
 
 
 def _answers(networks: dict[str, nn.Module], given: dict[str, Tensor]) -> dict[str, Tensor]:
