@@ -29,6 +29,9 @@ class Job:
 
 
 def files_below(folder: Path, suffixes: Iterable[str]) -> list[Path]:
-    """Files of these suffixes (lower case, with dot) in a folder and its sub-folders, sorted."""
+    """Files of these suffixes (lower case, with dot) in a folder and its sub-folders, sorted.
+
+    Those whose names begin with a dot are passed over: unfinished ones, such as `files.atomic_path` makes.
+    """
     wanted = frozenset(suffixes)
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in wanted and path.is_file())
+    return sorted(path for path in folder.rglob("[!.]*") if path.suffix.lower() in wanted and path.is_file())

@@ -39,6 +39,27 @@ def test_labels_come_from_a_table(clips: Path, tmp_path: Path) -> None:
         list_jobs(clips, "folder", tmp_path / "nothing.tsv")
 
 
+def test_a_table_as_a_spreadsheet_writes_it(clips: Path, tmp_path: Path) -> None:
+    table = tmp_path / "clips.tsv"
+    table.write_text("file\tidentity\nwall_01.MP4\tJosé\n", encoding="utf-8-sig")
+    assert list_jobs(clips, "folder", table)[1].identity == "José"
+
+
+def test_damaged_tables_are_said(clips: Path, tmp_path: Path) -> None:
+    table = tmp_path / "clips.tsv"
+    table.write_bytes("file\tidentity\nwall_01.MP4\tJosé\n".encode("latin-1"))
+    with pytest.raises(InputError, match="expected a table in UTF-8"):
+        list_jobs(clips, "folder", table)
+    table.write_text("file\tidentity\nwall_01.MP4\tanna\nx.mp4\tanna\tjoy\tmore\n")
+    with pytest.raises(InputError, match=r"at most 2 entries .* line 3 has more"):
+        list_jobs(clips, "folder", table)
+
+
+def test_unfinished_videos_are_passed_over(clips: Path) -> None:
+    (clips / "eileen" / ".talk.mp4.123.part.mp4").touch()
+    assert [job.name for job in list_jobs(clips)] == ["eileen/talk.mp4", "wall_01.MP4"]
+
+
 def test_who_speaks_by_name() -> None:
     assert guess_identity("anna_003.mp4") == "anna"
     assert guess_identity("anna_maria.mp4") == "anna_maria"

@@ -42,18 +42,38 @@ def guess_identity(name: str) -> str:
 
 
 def read_labels(path: Path) -> dict[str, dict[str, str]]:
-    """A table with tabs and a header, a row a video, by its column `file` (a job's name).
+    """A table in UTF-8 with tabs and a header, a row a video, by its column `file` (a job's name).
 
     Raises:
-        InputError: when there is none, or it has no columns `file` and `identity`.
+        InputError: when there is none, it is no such table, it has no columns `file` and `identity`, or a row has more
+            entries than there are columns.
     """
     if not path.is_file():
         raise InputError(f"expected a table of labels at {path}, but there is none")
-    with open(path, newline="") as file:
-        table = csv.DictReader(file, delimiter="\t")
-        if not {"file", "identity"} <= set(table.fieldnames or ()):
-            raise InputError(f"expected the columns file and identity, parted by tabs, in {path}")
-        return {row["file"]: row for row in table}
+    try:
+        with open(
+            path, encoding="utf-8-sig", newline=""
+        ) as file:  # as spreadsheets write it, or without the mark
+            return _read_rows(csv.DictReader(file, delimiter="\t"), path)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(
+            f"expected a table in UTF-8, parted by tabs, but {path} is none ({error})"
+        ) from error
+
+
+def _read_rows(table: csv.DictReader[str], path: Path) -> dict[str, dict[str, str]]:
+    columns = table.fieldnames or ()
+    if not {"file", "identity"} <= set(columns):
+        raise InputError(f"expected the columns file and identity, parted by tabs, in {path}")
+    rows: dict[str, dict[str, str]] = {}
+    for row in table:
+        if table.restkey in row:
+            raise InputError(
+                f"expected at most {len(columns)} entries in a row of {path}, as it has columns, but line "
+                f"{table.line_num} has more"
+            )
+        rows[row["file"]] = row
+    return rows
 
 
 def apply_labels(jobs: list[Job], rows: Mapping[str, Mapping[str, str]]) -> list[Job]:
