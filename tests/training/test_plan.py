@@ -32,6 +32,25 @@ class WideStage(ComparingStage):
         return {"mesh": self.modules["frozen"](torch.sigmoid(self.modules["motion"](batch["input"]))).sum()}
 
 
+class LateStage(WideStage):
+    """A second loss joins at step 50."""
+
+    def losses(self, phase: str, batch: Batch, step: int) -> dict[str, Tensor]:
+        losses = super().losses(phase, batch, step)
+        if step >= 50:
+            losses["late"] = self.modules["frozen"](torch.tanh(self.modules["motion"](batch["input"]))).sum()
+        return losses
+
+
+def test_losses_that_join_later_need_memory_too() -> None:
+    needed = []
+    for steps in (50, 60):
+        lines = describe(LateStage(), Training(batch=100_000, steps=steps))
+        needed.append(next(line for line in lines if "backward" in line))
+    assert f"about {100_000 * (6 + WIDTH) * 4 / 1e6:.0f} MB" in needed[0]
+    assert f"about {100_000 * (6 + 2 * WIDTH) * 4 / 1e6:.0f} MB" in needed[1]
+
+
 def test_memory_is_counted_per_item() -> None:
     training = Training(batch=600, accumulation=2)
     text = "\n".join(describe(WideStage(), training))

@@ -46,8 +46,11 @@ def describe(stage: Stage, training: Training) -> list[str]:
 
 
 def _activations(stage: Stage, training: Training, items: int) -> float:
-    """Bytes that autograd keeps for the backward pass of so many items, in the phase that keeps most."""
-    few, more = (stage.batch(Draw(training.seed, 0, 0, count)) for count in _TRIED)
+    """Bytes that autograd keeps for the backward pass of so many items, in the phase that keeps most.
+
+    The last step is measured: by then every loss has joined that begins later, and sizes have grown.
+    """
+    few, more = (stage.batch(Draw(training.seed, _last(training), 0, count)) for count in _TRIED)
     needs = []
     for phase in stage.phases:
         kept_of_few, kept_of_more = (_kept(stage, phase, batch, training) for batch in (few, more))
@@ -79,8 +82,12 @@ def _kept(stage: Stage, phase: Phase, batch: Batch, training: Training) -> int:
         torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor),
         autocast(training, torch.device("cpu")),
     ):
-        stage.losses(phase.name, batch, 0)
+        stage.losses(phase.name, batch, _last(training))
     return sum(kept.values())
+
+
+def _last(training: Training) -> int:
+    return max(training.steps - 1, 0)
 
 
 def _megabytes(count: float) -> str:
