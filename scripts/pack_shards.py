@@ -99,7 +99,7 @@ def _pack_clip(clip: Clip, crf: int) -> dict[str, bytes]:
         rest,
         blendshapes=np.round(clip.blendshapes() * 255).astype(np.uint8),
         matrices=clip.matrices().astype(np.float16),
-        ticks=clip._read("ticks", slice(None)),
+        ticks=clip.ticks(),
         frames=clip.frame_numbers(),
     )
     files = {

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
-from pdfgc.data.clips import Clip, ClipInfo, ClipSet, open_clip
+from pdfgc.data.clips import Clip, ClipInfo, ClipSet, open_clip, write_clip
 from pdfgc.errors import InputError
 from synthetic import write_clip_set, write_talking_clip
 
@@ -80,6 +81,20 @@ def test_no_pictures_is_said(tmp_path: Path) -> None:
     write_talking_clip(tmp_path / "a.safetensors", identity="a", seed=0, pictures=False)
     with pytest.raises(InputError, match="prepared without"):
         open_clip(tmp_path / "a.safetensors").picture(0)
+
+
+def test_a_clip_without_sound_has_an_empty_one(clip: Clip, tmp_path: Path) -> None:
+    tensors = {**load_file(clip.path), "audio": np.zeros(0, np.int16)}
+    write_clip(tmp_path / "mute.safetensors", replace(clip.info, samples=0), tensors)
+    mute = open_clip(tmp_path / "mute.safetensors")
+    for audio in (mute.audio(), mute.audio(0, 640), mute.audio(640, 1280)):
+        assert audio.shape == (0,) and audio.dtype == np.float32
+    assert len(mute.mesh()) == 30
+
+
+def test_ticks_are_the_times_in_whole_numbers(clip: Clip) -> None:
+    assert clip.ticks().dtype == np.int64
+    assert np.allclose(clip.ticks(slice(2, 4)) * float(clip.info.time_base), [0.08, 0.12])
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:

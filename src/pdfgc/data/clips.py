@@ -131,7 +131,11 @@ class Clip:
 
     def times(self, frames: slice = slice(None)) -> np.ndarray:
         """`[n]` float64 seconds since the clip's start, which is also time 0 of `audio`."""
-        return self._read("ticks", frames) * float(self.info.time_base)
+        return self.ticks(frames) * float(self.info.time_base)
+
+    def ticks(self, frames: slice = slice(None)) -> np.ndarray:
+        """`[n]` int64 times since the clip's start in units of `info.time_base` seconds."""
+        return self._read("ticks", frames)
 
     def frame_numbers(self, frames: slice = slice(None)) -> np.ndarray:
         """`[n]` int64 numbers in the video; a gap is a frame in which no face was found."""
@@ -188,7 +192,10 @@ class Clip:
 
     def _read(self, name: str, part: slice) -> np.ndarray:
         with self._open() as file:
-            values: np.ndarray = file.get_slice(name)[part]
+            entries = file.get_slice(name)
+            if 0 in entries.get_shape():  # which safetensors cannot slice
+                return file.get_tensor(name)
+            values: np.ndarray = entries[part]
         return values
 
     def _open(self) -> Any:
