@@ -11,6 +11,10 @@ class InputError(ValueError):
     """
 
 
+class NoSoundError(InputError):
+    """A file or video that is to be heard has no sound."""
+
+
 class NonFiniteError(RuntimeError):
     """A loss or a gradient became infinite or not a number; the message says where the batch was saved.
 

@@ -163,7 +163,7 @@ def test_numbers_and_the_worst_first() -> None:
     assert [number(v) for v in (None, 0.0, 12.345, 0.1234, 0.00456, 0.0001234)] == [
         "-", "0.000", "12.35", "0.123", "0.0046", "1.2e-04",
     ]  # fmt: skip
-    assert [badness(b, 3.0) for b in ("higher", "lower", "one", "zero")] == [-3, 3, 2, 3]
+    assert [badness(b, 3.0) for b in ("higher", "lower", "one")] == [-3, 3, 2]
     clips = [
         {"name": n, "metrics": {"lmd": {"value": lmd}, "csim": {"value": csim}, "psnr": {"value": None}}}
         for n, lmd, csim in (("a", 1.0, 0.9), ("b", 3.0, 0.2), ("c", 2.0, 0.5))

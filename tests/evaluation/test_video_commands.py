@@ -109,6 +109,29 @@ def test_sync_with_weights_by_path(faked: None, folders: tuple[Path, Path], tmp_
     assert "truth" in results["summary"]["nlse_c"]["settings"]["reference"]
 
 
+@pytest.mark.parametrize("given", ["syncnet", "inception", "emoca"])
+def test_weights_that_are_none_are_refused_before_anything_is_seen(
+    faked: None, folders: tuple[Path, Path], tmp_path: Path, given: str
+) -> None:
+    (tmp_path / "junk").write_bytes(bytes(range(256)) * 9)
+    seen = CountingTracker.looks
+    with pytest.raises(InputError, match="junk"):
+        _evaluate(folders, tmp_path / "out", metrics="lmd", **{given: tmp_path / "junk"})
+    assert CountingTracker.looks == seen
+    assert not (tmp_path / "out" / "results.json").exists()
+
+
+def test_sound_that_cannot_be_read_is_not_taken_for_none(
+    faked: None, folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(path: Path) -> np.ndarray:
+        raise InputError(f"{path} is damaged")
+
+    monkeypatch.setattr("pdfgc.media.audio.read_audio", damaged)
+    with pytest.raises(InputError, match="is damaged"):
+        _evaluate(folders, tmp_path / "out", metrics="sync_small_c")
+
+
 def test_a_killed_run_goes_on(faked: None, folders: tuple[Path, Path], tmp_path: Path) -> None:
     first = _evaluate(folders, tmp_path / "out", metrics="lmd,psnr")
     seen = CountingTracker.looks
@@ -127,9 +150,11 @@ def test_other_framing_is_compared_by_faces_alone(faked: None, tmp_path: Path) -
             padded = np.zeros((64, width, 3), np.uint8)
             padded[:, :64] = picture
             Image.fromarray(padded).save(tmp_path / side / "a" / f"{i}.png")
-    results = _evaluate((tmp_path / "ours", tmp_path / "theirs"), tmp_path / "out", metrics="psnr,lmd")
+    folders = tmp_path / "ours", tmp_path / "theirs"
+    results = _evaluate(folders, tmp_path / "out", metrics="psnr,lmd,sync_small_c")
     assert results["summary"]["lmd"]["value"] == 0
     assert "64 x 64 and 96 x 64" in results["clips"][0]["metrics"]["psnr"]["reason"]
+    assert "no sound" in results["clips"][0]["metrics"]["sync_small_c"]["reason"]
 
 
 def test_names_that_do_not_match(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from media.clips import beeps, grey, onsets, tone, write_sound, write_video
-from pdfgc.errors import InputError
+from pdfgc.errors import InputError, NoSoundError
 from pdfgc.media.audio import audio_duration, read_audio, stream_audio
 
 RATE = 16_000
@@ -180,13 +180,13 @@ def test_what_cannot_be_heard_is_said(tmp_path: Path) -> None:
         read_audio(tmp_path)
     silent = write_video(tmp_path / "silent.mp4", [grey(0)] * 3)
     for read in (read_audio, audio_duration):
-        with pytest.raises(InputError, match="has no sound"):
+        with pytest.raises(NoSoundError, match="has no sound"):
             read(silent)
     (tmp_path / "text.wav").write_text("this is no sound")
     with pytest.raises(InputError, match="cannot be read as video or sound"):
         read_audio(tmp_path / "text.wav")
     write_sound(tmp_path / "none.wav", np.zeros((1, 0)), RATE)
-    with pytest.raises(InputError):
+    with pytest.raises(NoSoundError, match="empty"):
         read_audio(tmp_path / "none.wav")
     with pytest.raises(ValueError, match="more than 0"):
         next(stream_audio(silent, rate=0))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pdfgc.errors import InputError
+from pdfgc.errors import InputError, NoSoundError
 from pdfgc.evaluation.evidence import Evidence, collect
 from pdfgc.evaluation.features import Extractor, frame_features, inception_extractor, vgg_extractor
 from pdfgc.evaluation.identity import STRIDE
@@ -55,6 +55,19 @@ class Judges:
         self.inception = inception
         self.emoca = emoca
 
+    def load_given(self) -> None:
+        """Loads the weights that were given, so that bad ones are told of before any video is made.
+
+        Raises:
+            InputError: a file that holds other things than the weights it was given for.
+        """
+        if self.syncnet is not None:
+            _ = self._syncnet
+        if self.inception is not None:
+            _ = self._inception
+        if self.emoca is not None:
+            _ = self._emoca
+
     def evidence(self, path: Path) -> Evidence:
         """What is seen of the face in a video or folder of frames."""
         from pdfgc.media.video import read_frames
@@ -97,11 +110,10 @@ class Judges:
         """Of SyncNet, see `metrics.lse.mean_distances`, and the frames they rest on; None where it sees nothing.
 
         Raises:
-            InputError: the video has no sound.
+            NoSoundError: the video has no sound.
+            InputError: its sound cannot be read.
         """
-        from pdfgc.media.audio import read_audio
-
-        audio = read_audio(path)
+        audio = read_sound(path)
 
         def look() -> Arrays:
             features = sync_features(path, audio, self.evidence(path), self._syncnet)
@@ -119,12 +131,12 @@ class Judges:
         """Of our own sync judge, see `sync_small.sync_small_distances`.
 
         Raises:
-            InputError: the video has no sound.
+            NoSoundError: the video has no sound.
+            InputError: its sound cannot be read.
         """
         from pdfgc.evaluation.sync_small import sync_small_distances
-        from pdfgc.media.audio import read_audio
 
-        audio = read_audio(path)
+        audio = read_sound(path)
 
         def look() -> Arrays:
             distances, frames = sync_small_distances(path, audio, self.evidence(path), *self._sync_judge)
@@ -182,3 +194,17 @@ class Judges:
         if self.syncnet is None:
             raise InputError("LSE needs SyncNet's weights")
         return load_syncnet(self.syncnet)
+
+
+def read_sound(path: Path) -> np.ndarray:
+    """Sound of a video, see `read_audio`.
+
+    Raises:
+        NoSoundError: a folder of pictures, or a video without sound.
+        InputError: the sound cannot be read.
+    """
+    from pdfgc.media.audio import read_audio
+
+    if path.is_dir():
+        raise NoSoundError(f"{path} is a folder of pictures, which have no sound")
+    return read_audio(path)

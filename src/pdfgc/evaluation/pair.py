@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pdfgc.errors import InputError
+from pdfgc.errors import NoSoundError
 from pdfgc.evaluation.evidence import Evidence, match_frames
-from pdfgc.evaluation.judges import Judges
+from pdfgc.evaluation.judges import Judges, read_sound
 from pdfgc.evaluation.pixels import comparable
 from pdfgc.evaluation.store import Arrays
 
@@ -76,7 +76,7 @@ class Pair:
     def silent(self) -> np.ndarray | None:
         """`[T]` whether nothing is heard at each moment; None where neither video has sound."""
         for path in (self.generated, self.truth):
-            if (audio := _sound(path)) is not None:
+            if (audio := _sound_if_any(path)) is not None:
                 return _silence(audio, self.ours.times)
         return None
 
@@ -115,15 +115,10 @@ def matched_embeddings(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
     return ours.embeddings[known[0]], theirs.embeddings[known[1][apart.argmin(1)]]
 
 
-def _sound(path: Path) -> np.ndarray | None:
-    from pdfgc.media.audio import read_audio
-    from pdfgc.media.video import probe
-
-    if path.is_dir() or not probe(path).has_audio:
-        return None
+def _sound_if_any(path: Path) -> np.ndarray | None:
     try:
-        return read_audio(path)
-    except InputError:  # a sound stream without any sound in it
+        return read_sound(path)
+    except NoSoundError:
         return None
 
 

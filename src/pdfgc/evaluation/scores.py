@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pdfgc.errors import InputError
+from pdfgc.errors import InputError, NoSoundError
 from pdfgc.evaluation.lip_sync import mouth_correlations
 from pdfgc.evaluation.metrics.blinks import blink_rate_error, blink_synchrony
 from pdfgc.evaluation.metrics.csim import csim
@@ -33,8 +33,8 @@ from pdfgc.evaluation.sound_lag import mouth_in_step
 Factor = Literal["picture", "identity", "lips", "pose", "eyes", "expression", "face"]
 """What a metric judges; `face` is all motion together."""
 
-Better = Literal["higher", "lower", "one", "zero"]
-"""The good direction, or the value that a perfect result has where more and less are both worse."""
+Better = Literal["higher", "lower", "one"]
+"""The good direction, or 1 where that is what a perfect result has, and more and less are both worse."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def _sync(name: str) -> Callable[[Pair], MetricResult]:
         settings["weights_sha256"] = pair.judges.store.digest(pair.judges.syncnet)
         try:
             seen = pair.judges.sync_distances(pair.generated)
-        except InputError as error:
+        except NoSoundError as error:
             return MetricResult(name, None, "", 0, settings, str(error))
         if seen is None:
             return MetricResult(name, None, "", 0, settings, "no face, or fewer than 6 frames")
@@ -168,7 +168,7 @@ def _sync_small(name: str) -> Callable[[Pair], MetricResult]:
         settings["weights_sha256"] = pair.judges.sync_judge_digest
         try:
             seen = pair.judges.sync_small_distances(pair.generated)
-        except InputError as error:
+        except NoSoundError as error:
             return MetricResult(name, None, "", 0, settings, str(error))
         return sync_small(*seen, settings)[name]
 
@@ -220,7 +220,11 @@ SCORES: dict[str, Score] = {
         _expression,
     ),
     "blink_rate_error": Score(
-        "blinks/min", "blinks a minute more than the truth", "eyes", "zero", _blinks(blink_rate_error)
+        "blinks/min",
+        "blinks a minute more or less than the truth",
+        "eyes",
+        "lower",
+        _blinks(blink_rate_error),
     ),
     "blink_synchrony": Score(
         "blink F1", "blinks at the truth's moments", "eyes", "higher", _blinks(blink_synchrony)

@@ -8,7 +8,7 @@ from typing import Any
 from pdfgc.evaluation.published import BY_RECONSTRUCTOR, PublishedTable
 from pdfgc.evaluation.scores import NLSE_C, POOLS, SCORES
 
-ARROWS = {"higher": "↑", "lower": "↓", "one": "→1", "zero": "→0"}
+ARROWS = {"higher": "↑", "lower": "↓", "one": "→1"}
 
 
 def label(metric: str) -> str:
@@ -95,7 +95,7 @@ def worst_first(clips: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def badness(better: str, value: float) -> float:
     """A number that grows as a metric gets worse."""
-    return {"higher": -value, "lower": value, "one": abs(value - 1), "zero": abs(value)}[better]
+    return {"higher": -value, "lower": value, "one": abs(value - 1)}[better]
 
 
 def _known(clip: dict[str, Any], metric: str) -> bool:

@@ -92,7 +92,11 @@ def split_names(text: str) -> list[str]:
 def open_judges(
     cache: Path, syncnet: Path | None, inception: Path | None, emoca: Path | None
 ) -> Iterator[Judges]:
-    """The judges, who keep what they saw in `cache`."""
+    """The judges, who keep what they saw in `cache`.
+
+    Raises:
+        InputError: weights that are none.
+    """
     from pdfgc.evaluation.judges import Judges
     from pdfgc.evaluation.store import ArrayStore
     from pdfgc.face.tracker import FaceTracker
@@ -100,7 +104,9 @@ def open_judges(
 
     store = ArrayStore(cache)
     with FaceTracker() as tracker:
-        yield Judges(tracker, FaceIdentity(), store, syncnet=syncnet, inception=inception, emoca=emoca)
+        judges = Judges(tracker, FaceIdentity(), store, syncnet=syncnet, inception=inception, emoca=emoca)
+        judges.load_given()
+        yield judges
 
 
 def header(protocol: str, settings: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 
-from pdfgc.errors import InputError
+from pdfgc.errors import NoSoundError
 from pdfgc.media.container import (
     PathLike,
     decode_audio,
@@ -121,7 +121,7 @@ def check_sound(path: PathLike) -> int:
 def _require_sound(container: InputContainer, path: PathLike) -> av.AudioStream:
     stream = sound_stream(container)
     if stream is None:
-        raise InputError(f"{Path(path)} has no sound; a sound file or a video with sound was expected")
+        raise NoSoundError(f"{Path(path)} has no sound; a sound file or a video with sound was expected")
     return stream
 
 

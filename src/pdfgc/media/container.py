@@ -14,7 +14,7 @@ import av
 from av.container import InputContainer
 from av.stream import Discard, Disposition
 
-from pdfgc.errors import InputError
+from pdfgc.errors import InputError, NoSoundError
 
 PathLike = str | os.PathLike[str]
 _Decoded = TypeVar("_Decoded", av.VideoFrame, av.AudioFrame)
@@ -114,6 +114,8 @@ def _decode(
             if isinstance(frame, kind):
                 decoded += 1
                 yield frame
+    if not decoded and not damaged and kind is av.AudioFrame:
+        raise NoSoundError(f"{path} has no sound: its stream of sound is empty")
     if not decoded:
         raise InputError(f"{path} is damaged: none of its {stream.type} can be decoded")
 

@@ -83,6 +83,8 @@ def test_blink_rate_and_synchrony_by_hand() -> None:
     rate = blink_rate_error(ours, theirs, TIMES)
     assert rate.value == pytest.approx(1 / (4 / 60))  # one blink more in four seconds
     assert (rate.settings["generated"], rate.settings["truth"]) == pytest.approx((45, 30))
+    fewer = blink_rate_error(theirs, ours, TIMES)
+    assert fewer.value == pytest.approx(15) and fewer.settings["generated_less_truth"] == pytest.approx(-15)
     assert blink_synchrony(ours, theirs, TIMES).value == pytest.approx(2 * 1 / 5)
     assert blink_synchrony(theirs, theirs, TIMES).value == 1
     assert blink_synchrony(ours, np.full(100, 0.3), TIMES).value is None

@@ -60,15 +60,19 @@ def matches(one: np.ndarray, other: np.ndarray) -> int:
 
 
 def blink_rate_error(generated: np.ndarray, truth: np.ndarray, times: np.ndarray) -> MetricResult:
-    """Difference of the blinks a minute, generated less truth, of two openings `[T]` at `times`."""
+    """How far the blinks a minute of two openings `[T]` at `times` are apart, so that clips do not cancel out.
+
+    `generated_less_truth` of the settings keeps the sign: above 0 where the generated one blinks more.
+    """
     settings: dict[str, object] = {"shut_below": SHUT, "open_above": OPEN_AGAIN, "usual_percentile": USUAL}
     ours, theirs = blink_times(generated, times), blink_times(truth, times)
     if ours is None or theirs is None or times[-1] <= times[0]:
         return MetricResult("blink_rate_error", None, "1/min", 0, settings, "no open eye in both")
     minutes = (times[-1] - times[0]) * len(times) / (len(times) - 1) / 60
+    difference = (len(ours) - len(theirs)) / minutes
     settings |= {"generated": len(ours) / minutes, "truth": len(theirs) / minutes, "seconds": minutes * 60}
-    value = (len(ours) - len(theirs)) / minutes
-    return MetricResult("blink_rate_error", float(value), "1/min", len(times), settings)
+    settings["generated_less_truth"] = difference
+    return MetricResult("blink_rate_error", abs(difference), "1/min", len(times), settings)
 
 
 def blink_synchrony(generated: np.ndarray, truth: np.ndarray, times: np.ndarray) -> MetricResult:
