@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -5,8 +7,17 @@ import pytest
 
 from evaluation.fakes import FakeIdentity, FakeTracker, performance
 from pdfgc.errors import InputError
-from pdfgc.evaluation.cache import MeasurementCache, code_digest, file_digest
+from pdfgc.evaluation.cache import (
+    PACKAGE,
+    MeasurementCache,
+    code_digest,
+    file_digest,
+    rendering_sources,
+    source_files,
+    sources_digest,
+)
 from pdfgc.evaluation.measurement import Meter
+from pdfgc.evaluation.store import MEASURING
 
 
 def test_what_was_stored_comes_back(tmp_path: Path) -> None:
@@ -56,3 +67,31 @@ def test_digests_follow_content_not_names(tmp_path: Path) -> None:
     assert file_digest(tmp_path) != before
     with pytest.raises(InputError, match="cannot read"):
         file_digest(tmp_path / "none")
+
+
+def test_sources_of_sub_folders_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert set((PACKAGE / "networks" / "paper").glob("*.py")) < rendering_sources()
+    monkeypatch.setattr("pdfgc.evaluation.cache.PACKAGE", tmp_path)
+    (tmp_path / "networks" / "deep").mkdir(parents=True)
+    (tmp_path / "networks" / "deep" / "a.py").write_text("one")
+    before = sources_digest(source_files("networks"))
+    (tmp_path / "networks" / "deep" / "a.py").write_text("two")
+    assert sources_digest(source_files("networks")) != before
+    with pytest.raises(InputError, match="expected sources at"):
+        source_files("networks/renamed.py")
+
+
+def test_everything_that_judges_load_from_networks_and_priors_is_measuring_code() -> None:
+    """A fresh interpreter imports the judges and their lazily imported parts; what came along must be listed."""
+    code = (
+        "import sys; import pdfgc.evaluation.judges, pdfgc.evaluation.sync_small, pdfgc.priors.emoca\n"
+        "import pdfgc.priors.identity, pdfgc.priors.perceptual\n"
+        "print(*(m.__file__ for n, m in sys.modules.items() if n.startswith(('pdfgc.networks', 'pdfgc.priors'))))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+    )
+    loaded = {Path(name) for name in done.stdout.split() if Path(name).name != "__init__.py"}
+    listed = source_files(*MEASURING)
+    assert {path.name for path in loaded} >= {"speech.py", "emoca.py", "appearance.py", "face_crop.py"}
+    assert {path.relative_to(PACKAGE) for path in loaded - listed} == set()

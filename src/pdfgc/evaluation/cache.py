@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from pdfgc.errors import InputError
 from pdfgc.evaluation.measurement import Measurement
 from pdfgc.evaluation.signals import Signals
 from pdfgc.files import atomic_path
+
+PACKAGE = Path(__file__).parents[1]
 
 _BLOCK = 1 << 20
 
@@ -37,16 +40,42 @@ def file_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
+def source_files(*names: str) -> set[Path]:
+    """Sources of this package.
+
+    Args:
+        names: modules such as `evaluation/bench.py`, and folders, which mean all in them and in their sub-folders.
+
+    Raises:
+        InputError: a name that is neither, so that a renamed module cannot drop out unseen.
+    """
+    found: set[Path] = set()
+    for name in names:
+        path = PACKAGE / name
+        files = set(path.rglob("*.py")) if path.is_dir() else {path} if path.is_file() else set()
+        if not files:
+            raise InputError(f"expected sources at {path}, but there are none")
+        found |= files
+    return found
+
+
+def sources_digest(files: Iterable[Path]) -> str:
+    """SHA-256 of the paths and contents of sources of this package."""
+    parts = (f"{path.relative_to(PACKAGE).as_posix()}:{file_digest(path)}" for path in sorted(files))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def rendering_sources() -> set[Path]:
+    """The sources that decide frames and what is measured on them."""
+    own = ("evaluation/bench.py", "evaluation/measurement.py", "evaluation/signals.py")
+    top = {path for path in PACKAGE.glob("*.py") if path.stem not in ("arguments", "cli", "progress")}
+    return top | source_files(*own, "face", "media", "networks", "priors")
+
+
 @lru_cache
 def code_digest() -> str:
-    """SHA-256 of the sources that decide frames and measures: a change makes old measurements void."""
-    package = Path(__file__).parents[1]
-    files = {package / "evaluation" / name for name in ("bench.py", "measurement.py", "signals.py")}
-    files |= {path for path in package.glob("*.py") if path.stem not in ("arguments", "cli", "progress")}
-    for folder in ("face", "media", "networks", "priors"):
-        files |= set((package / folder).glob("*.py"))
-    parts = (f"{path.relative_to(package).as_posix()}:{file_digest(path)}" for path in sorted(files))
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    """SHA-256 of `rendering_sources`: a change makes old measurements void."""
+    return sources_digest(rendering_sources())
 
 
 class MeasurementCache:

@@ -11,25 +11,37 @@ from typing import Any
 
 import numpy as np
 
-from pdfgc.evaluation.cache import file_digest
+from pdfgc.evaluation.cache import file_digest, source_files, sources_digest
 from pdfgc.files import atomic_path
 
 Arrays = dict[str, np.ndarray]
 
 
+MEASURING = (
+    *(f"evaluation/{name}.py" for name in ("evidence", "pixels", "features", "inception", "mfcc", "signals")),
+    *(
+        f"evaluation/{name}.py"
+        for name in ("identity", "measurement", "reconstruction", "sync_track", "syncnet")
+    ),
+    *(f"evaluation/{name}.py" for name in ("sync_judge", "sync_mouths", "sync_small")),
+    "evaluation/metrics",
+    "face",
+    "media",
+    *(f"priors/{name}.py" for name in ("identity", "perceptual")),
+    *(
+        f"priors/{name}.py" for name in ("emoca", "face_crop", "face_features", "state_dicts", "tflite_graph")
+    ),  # EMOCA's way
+    "networks/paper/appearance.py",
+    *(f"networks/{name}.py" for name in ("hearing", "mel", "speech")),  # what the sync judge hears with
+    "data/speech_features.py",
+)
+"""Modules and folders that decide what is measured on a video."""
+
+
 @lru_cache
 def measuring_digest() -> str:
     """SHA-256 of the sources that decide what is measured on a video: a change makes old arrays void."""
-    package = Path(__file__).parents[1]
-    own = ["evidence", "pixels", "features", "inception", "mfcc", "sync_track", "syncnet", "signals"]
-    own += ["sync_judge", "sync_mouths", "sync_small", "reconstruction"]
-    files = {package / "evaluation" / f"{name}.py" for name in own}
-    files |= set((package / "evaluation" / "metrics").glob("*.py"))
-    for folder in ("face", "media"):
-        files |= set((package / folder).glob("*.py"))
-    files |= {package / "priors" / name for name in ("identity.py", "perceptual.py")}
-    parts = (f"{path.relative_to(package).as_posix()}:{file_digest(path)}" for path in sorted(files))
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    return sources_digest(source_files(*MEASURING))
 
 
 class ArrayStore:
