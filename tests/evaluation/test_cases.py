@@ -13,8 +13,8 @@ def _touch(folder: Path, *names: str) -> None:
 
 
 def test_clips_of_a_folder_a_list_and_one_file(tmp_path: Path) -> None:
-    _touch(tmp_path, "b.mp4", "a.MOV", "notes.md", "x/c.mp4")
-    assert [p.name for p in list_clips(tmp_path)] == ["a.MOV", "b.mp4"]
+    _touch(tmp_path, "b.mp4", "a.MOV", "d.mpeg", "notes.md", "x/c.mp4")
+    assert [p.name for p in list_clips(tmp_path)] == ["a.MOV", "b.mp4", "d.mpeg"]
     assert list_clips(tmp_path / "b.mp4") == [tmp_path / "b.mp4"]
     (tmp_path / "list.txt").write_text("# held out\nx/c.mp4\n\nb.mp4\n")
     assert [p.name for p in list_clips(tmp_path / "list.txt")] == ["c.mp4", "b.mp4"]

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg"})
 SOUND_SUFFIXES = frozenset({".m4a", ".aac", ".wav", ".flac", ".mp3", ".ogg", ".opus"})
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from pdfgc.errors import InputError
+from pdfgc.media.suffixes import VIDEO_SUFFIXES
 
-VIDEO_SUFFIXES = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v"}
-PICTURE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 
 DRIVERS = ("audio", "lips", "pose", "eyes", "gaze", "blink", "expression")
 """Arguments of `Avatar.animate` that a case may name."""
@@ -55,7 +55,7 @@ def list_portraits(data: Path) -> list[Path]:
     return _list_files(data, PICTURE_SUFFIXES | VIDEO_SUFFIXES, "picture or video")
 
 
-def _list_files(data: Path, suffixes: set[str], what: str) -> list[Path]:
+def _list_files(data: Path, suffixes: frozenset[str], what: str) -> list[Path]:
     if data.is_dir():
         found = sorted(p for p in data.iterdir() if p.suffix.lower() in suffixes)
     elif not data.is_file():

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from pdfgc.errors import InputError
-from pdfgc.evaluation.cases import VIDEO_SUFFIXES
 from pdfgc.evaluation.judges import Judges
 from pdfgc.evaluation.pair import Pair
 from pdfgc.evaluation.result import MetricResult, summarise
 from pdfgc.evaluation.scores import METRICS, NLSE_C, POOLS, SCORES, nlse
+from pdfgc.media.suffixes import VIDEO_SUFFIXES
 from pdfgc.progress import track
 
 log = logging.getLogger(__name__)

@@ -18,22 +18,35 @@ Arrays = dict[str, np.ndarray]
 
 
 MEASURING = (
-    *(f"evaluation/{name}.py" for name in ("evidence", "pixels", "features", "inception", "mfcc", "signals")),
-    *(
-        f"evaluation/{name}.py"
-        for name in ("identity", "measurement", "reconstruction", "sync_track", "syncnet")
-    ),
-    *(f"evaluation/{name}.py" for name in ("sync_judge", "sync_mouths", "sync_small")),
     "evaluation/metrics",
+    "evaluation/evidence.py",
+    "evaluation/features.py",
+    "evaluation/identity.py",
+    "evaluation/inception.py",
+    "evaluation/measurement.py",
+    "evaluation/mfcc.py",
+    "evaluation/pixels.py",
+    "evaluation/reconstruction.py",
+    "evaluation/signals.py",
+    "evaluation/sync_judge.py",
+    "evaluation/sync_mouths.py",
+    "evaluation/sync_small.py",
+    "evaluation/sync_track.py",
+    "evaluation/syncnet.py",
+    "data/speech_features.py",
     "face",
     "media",
-    *(f"priors/{name}.py" for name in ("identity", "perceptual")),
-    *(
-        f"priors/{name}.py" for name in ("emoca", "face_crop", "face_features", "state_dicts", "tflite_graph")
-    ),  # EMOCA's way
+    "networks/hearing.py",
+    "networks/mel.py",
+    "networks/speech.py",
     "networks/paper/appearance.py",
-    *(f"networks/{name}.py" for name in ("hearing", "mel", "speech")),  # what the sync judge hears with
-    "data/speech_features.py",
+    "priors/emoca.py",
+    "priors/face_crop.py",
+    "priors/face_features.py",
+    "priors/identity.py",
+    "priors/perceptual.py",
+    "priors/state_dicts.py",
+    "priors/tflite_graph.py",
 )
 """Modules and folders that decide what is measured on a video."""
 

@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from pdfgc.data.jobs import SOUND_SUFFIXES, VIDEO_SUFFIXES, Job, files_below
+from pdfgc.data.jobs import SOUND_SUFFIXES, Job, files_below
 from pdfgc.errors import InputError
+from pdfgc.media.suffixes import VIDEO_SUFFIXES
 
 
 def list_jobs(clips: Path) -> list[Job]:

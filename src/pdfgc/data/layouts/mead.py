@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pdfgc.data.jobs import SOUND_SUFFIXES, VIDEO_SUFFIXES, Job, files_below
+from pdfgc.data.jobs import SOUND_SUFFIXES, Job, files_below
 from pdfgc.errors import InputError
+from pdfgc.media.suffixes import VIDEO_SUFFIXES
 
 LICENCE = "MEAD: non-commercial research only"
 

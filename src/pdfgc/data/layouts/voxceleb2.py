@@ -15,8 +15,9 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from pdfgc.data.jobs import SOUND_SUFFIXES, VIDEO_SUFFIXES, Job, files_below
+from pdfgc.data.jobs import SOUND_SUFFIXES, Job, files_below
 from pdfgc.errors import InputError
+from pdfgc.media.suffixes import VIDEO_SUFFIXES
 
 LICENCE = "VoxCeleb2: CC BY 4.0; the copyright of the videos stays with their owners"
 
