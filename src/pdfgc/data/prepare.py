@@ -4,10 +4,12 @@
     SHARDS/records/<name>.json          what became of each video: its clips, and why others were rejected
     SHARDS/settings.json                what the clips were prepared with
     SHARDS/index.json                   all records together, with counts and licences
+    SHARDS/.lock                        which process worked here last
 
 Work is resumable by clip: a record is written after each, and a video whose record is complete is passed over, unless
 its size in bytes changed. So a killed run loses what it had in hand, one clip a worker. The same videos give the same
-bytes, whatever the number of workers and interruptions. One run at a time works on a folder.
+bytes, whatever the number of workers and interruptions. One run at a time works on a folder;
+a second one is refused.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from pdfgc.data.parts import PreparedClip, prepare_video
 from pdfgc.data.settings import PrepareSettings
 from pdfgc.errors import InputError
 from pdfgc.files import atomic_path
+from pdfgc.lock import locked
 from pdfgc.progress import track
 
 log = logging.getLogger(__name__)
@@ -116,15 +119,24 @@ def prepare(
         engine: processes here, or Ray.
 
     Raises:
-        InputError: when there are no videos, the table is not such a table, or `output` was prepared with
-            other settings.
+        InputError: when there are no videos, the table is not such a table, `output` was prepared with other
+            settings, or another process prepares into it.
     """
     settings = settings or PrepareSettings()
     jobs = list_jobs(Path(clips).resolve(), layout, None if labels is None else Path(labels), licence)
     target = Path(output).resolve()
     target.mkdir(parents=True, exist_ok=True)
-    _check_settings(target / "settings.json", settings)
-    _remove_unfinished(target)
+    with locked(target, "preparing into", "another output folder"):
+        _check_settings(target / "settings.json", settings)
+        _remove_unfinished(target)
+        _prepare_missing(jobs, target, settings, workers, engine)
+        return write_index(target)
+
+
+def _prepare_missing(
+    jobs: list[Job], target: Path, settings: PrepareSettings, workers: int | None, engine: Engine
+) -> None:
+    """Prepares the videos that have no complete record yet."""
     todo = [job for job in jobs if not Record.of(job, target).complete]
     if len(todo) < len(jobs):
         log.info("%d of %d videos are prepared already", len(jobs) - len(todo), len(jobs))
@@ -133,7 +145,6 @@ def prepare(
     for job, rejections in track(outcomes, len(todo), "prepare"):
         for rejection in rejections:
             log.info("%s: rejected: %s (%s)", job.name, rejection.reason, rejection.detail)
-    return write_index(target)
 
 
 def prepare_job(job: Job, target: Path, settings: PrepareSettings) -> list[Rejection]:

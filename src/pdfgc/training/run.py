@@ -30,9 +30,9 @@ from pdfgc.data.clips import ClipSet
 from pdfgc.devices import choose_device
 from pdfgc.errors import InputError
 from pdfgc.files import atomic_path
+from pdfgc.lock import locked
 from pdfgc.progress import set_quiet
 from pdfgc.training import distributed
-from pdfgc.training.lock import locked
 from pdfgc.training.loop import Loop, Outcome
 from pdfgc.training.plan import describe
 from pdfgc.training.results import (
@@ -89,7 +89,8 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     with distributed.joined(choose_device(device)) as own_device:
         job = _Job(config, training, held_out, folder, own_device)
-        with locked(folder) if distributed.rank() == 0 else nullcontext():
+        lock = locked(folder, "training into", "another --run")
+        with lock if distributed.rank() == 0 else nullcontext():
             if distributed.rank() > 0:
                 set_quiet(True)  # one process speaks for all
             else:
