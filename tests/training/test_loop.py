@@ -204,6 +204,20 @@ def test_other_networks_or_earlier_stages_are_refused(clips: ClipSet, tmp_path: 
         make_loop(clips, tmp_path, used={"stage0": "b"})
 
 
+def test_the_paper_s_networks_may_not_change_and_its_other_settings_not_unsaid(
+    clips: ClipSet, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_loop(clips, tmp_path).run()
+    make_loop(clips, tmp_path)
+    assert "changed" not in caplog.text
+    with pytest.raises(
+        InputError, match=r"begun with other paper\.networks \(landmarks\); use another --run"
+    ):
+        make_loop(clips, tmp_path, "paper.networks.landmarks=70")
+    make_loop(clips, tmp_path, "paper.teachers.face=emoca", "paper.seen_lips=0.3")
+    assert "stage1 goes on with a changed paper.seen_lips, paper.teachers" in caplog.text
+
+
 def test_losses_without_weight_are_refused(clips: ClipSet, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="'mesh' of stage1 has no weight"):
         make_loop(clips, tmp_path, weights={"critic": 1.0}).run()

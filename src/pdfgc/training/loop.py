@@ -14,7 +14,7 @@ from collections.abc import Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -369,6 +369,15 @@ class Loop:
                     f"{self.folder} was begun with {key} {checkpoint.config[key]}, but the configuration has "
                     f"{self.config[key]}; use another --run"
                 )
+        before, now = checkpoint.config["paper"], self.config["paper"]
+        changed = _differences(before, now)
+        if "networks" in changed:
+            names = ", ".join(_differences(before["networks"], now["networks"]))
+            raise InputError(
+                f"{self.folder} was begun with other paper.networks ({names}); use another --run"
+            )
+        if changed:
+            log.warning("%s goes on with a changed paper.%s", self.stage.name, ", paper.".join(changed))
         if checkpoint.config["stages"][section] != self.config["stages"][section]:
             log.warning("%s goes on with a changed configuration", self.stage.name)
         for stage, digest in checkpoint.used.items():
@@ -377,3 +386,8 @@ class Loop:
                     f"{stage} has been trained further since {self.stage.name} began in {self.folder}; "
                     "delete that folder to begin it anew, or use another --run"
                 )
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Names of the entries that are not alike."""
+    return sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
