@@ -15,13 +15,6 @@ from pdfgc.networks.motion import MeshMotionEncoder
 REST_POSE = (0.0, 0.0, 0.0, 0.0, 0.1, 0.0)
 """The pose that pose codes are relative to: facing the camera, where a head usually stands in its crop."""
 
-TURN_GAIN = (1.25, 1.1, 1.0, 1.0, 1.0, 1.0)
-"""How much farther than asked a portrait's mesh is turned, for each entry of a pose.
-
-A warped picture shows less of a turn than the mesh it was warped by, since its shading stays: tracked again, frames had
-0.67 to 0.82 of the pitch and 0.86 to 0.95 of the yaw that was asked. The authors' release multiplies its codes of lips,
-eyes and expression likewise."""
-
 
 def face_codes(
     motion: MeshMotionEncoder, heads: Mapping[str, nn.Module], mesh: Tensor, blendshapes: Tensor
@@ -63,10 +56,8 @@ def driven_mesh(
         driving: the wanted codes, alike.
 
     Returns:
-        `[B, 478, 3]` crop units. Poses go by their difference, times `TURN_GAIN`, so that a held one is exactly the
-        portrait's.
+        `[B, 478, 3]` crop units. Poses go by their difference, so that a held one is exactly the portrait's.
     """
     rest = torch.tensor(REST_POSE).to(pose)  # the decoder knows poses as the tracker gives them
     before, after = ({**codes, "pose": codes["pose"] + rest} for codes in (own, driving))
-    turn = (after["pose"] - before["pose"]) * torch.tensor(TURN_GAIN).to(pose)
-    return apply_pose(decoder(canonical, before, after), pose + turn)
+    return apply_pose(decoder(canonical, before, after), pose + after["pose"] - before["pose"])
