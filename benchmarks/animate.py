@@ -31,7 +31,7 @@ import torch
 import pdfgc
 import render
 from pdfgc.avatar import Avatar
-from pdfgc.evaluation.commands import weights_digest
+from pdfgc.model_digest import weights_digest
 from pdfgc.motion import MotionTrack
 
 STEPS = ("motion", "render", "view", "encode")

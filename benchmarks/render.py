@@ -28,9 +28,9 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
-from pdfgc.evaluation.commands import weights_digest
 from pdfgc.face.geometry import apply_pose, canonical_face
 from pdfgc.model import load
+from pdfgc.model_digest import weights_digest
 from pdfgc.motion import MotionTrack
 from pdfgc.networks.motion import BLENDSHAPES
 from pdfgc.networks.sketch import draw_sketches

@@ -42,6 +42,13 @@ def test_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     assert terminal.getvalue() == ""
 
 
+def test_results_are_said_but_for_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+    progress.say("made")
+    progress.set_quiet(True)
+    progress.say("hidden")
+    assert capsys.readouterr() == ("made\n", "")
+
+
 def test_reads_lazily() -> None:
     numbers = iter(range(10))
     assert next(progress.track(numbers)) == 0

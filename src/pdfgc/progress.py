@@ -1,4 +1,4 @@
-"""Progress bars on standard error, for people only."""
+"""Results on standard output and progress bars on standard error, both silent under `--quiet`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _quiet = False
 
 
 def set_quiet(quiet: bool) -> None:
-    """Switches the progress bars of this process off (`--quiet`) or on again."""
+    """Switches the results' lines and progress bars of this process off (`--quiet`) or on again."""
     global _quiet
     _quiet = quiet
 
@@ -20,6 +20,12 @@ def set_quiet(quiet: bool) -> None:
 def is_quiet() -> bool:
     """Whether `--quiet` was given."""
     return _quiet
+
+
+def say(text: str) -> None:
+    """Writes lines of results to standard output, unless `--quiet` was given."""
+    if not _quiet:
+        sys.stdout.write(f"{text}\n")
 
 
 def is_shown() -> bool:

@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from pdfgc import progress
 from pdfgc.arguments import Option
 from pdfgc.errors import DifferenceError, InputError
 from pdfgc.files import check_output
+from pdfgc.progress import say
 
 PaperModel = Annotated[Path, Option("a .safetensors model of the paper's networks", "MODEL")]
 
@@ -46,7 +46,7 @@ def fetch_files(
     from pdfgc.weights import REGISTRY, entry, locate
 
     for name in [entry(name).name for name in names] or list(REGISTRY):
-        _say(f"{name}: {locate(name)}\n")
+        say(f"{name}: {locate(name)}")
 
 
 def import_official(
@@ -74,9 +74,9 @@ def import_official(
 
     imported = convert(source, output)
     dropped = sum(imported.dropped.values())
-    _say(f"{output}: {imported.kept:,} numbers; {dropped:,} that inference never uses were left out\n")
+    say(f"{output}: {imported.kept:,} numbers; {dropped:,} that inference never uses were left out")
     for part, count in imported.dropped.items():
-        _say(f"    {part}: {count:,}\n")
+        say(f"    {part}: {count:,}")
 
 
 def export_official(
@@ -96,7 +96,7 @@ def export_official(
     from pdfgc.official.layout import FILES
 
     convert(model, output)
-    _say(f"{output}: {', '.join(file.names[0] for file in FILES)}\n")
+    say(f"{output}: {', '.join(file.names[0] for file in FILES)}")
 
 
 def verify(
@@ -121,12 +121,7 @@ def verify(
         raise InputError(f"a tolerance must be 0 or more, not {tolerance}")
     differences = compare(model, golden)
     for difference in differences:
-        _say(f"{difference.output:20} {difference.largest:.1e}\n")
+        say(f"{difference.output:20} {difference.largest:.1e}")
     beyond = [entry.output for entry in differences if not entry.largest <= tolerance]
     if beyond:
         raise DifferenceError(f"{', '.join(beyond)}: differs by more than {tolerance:g}")
-
-
-def _say(text: str) -> None:
-    if not progress.is_quiet():
-        sys.stdout.write(text)

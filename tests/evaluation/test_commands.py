@@ -6,13 +6,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import torch
 from PIL import Image
 
 from evaluation.fakes import FakeIdentity, FakeModel, FakeTracker, draw, performance, write_clip
 from pdfgc.errors import InputError
 from pdfgc.evaluation import commands
 from pdfgc.face import tracker
+from pdfgc.model_digest import weights_digest
 from pdfgc.priors import identity
 
 
@@ -31,19 +31,11 @@ def test_control_writes_results_and_a_table(
     write_clip(tmp_path / "a.mp4", performance(15, yaw=10.0, mouth=0.5))
     commands.control(data=tmp_path, report=tmp_path / "out", seconds=0.5)
     results = json.loads((tmp_path / "out" / "results.json").read_text())
-    assert results["protocol"] == "control" and results["weights"] == commands.weights_digest(faked)
+    assert results["protocol"] == "control" and results["weights"] == weights_digest(faked)
     assert results["settings"]["seconds"] == 0.5
     assert results["pairs"][0]["frames"] == 12
     assert results["matrix"]["pose"]["yaw"]["correlation"]["value"] > 0.9
     assert "lips by audio" in capsys.readouterr().out
-
-
-def test_a_model_that_paints_otherwise_is_another_one(faked: Any) -> None:
-    before = commands.weights_digest(faked)
-    assert commands.weights_digest(faked) == before
-    with torch.no_grad():
-        faked.generator.weight += 1e-3
-    assert commands.weights_digest(faked) != before
 
 
 def test_cases_write_results(faked: Any, tmp_path: Path) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pdfgc import progress
 from pdfgc.arguments import Option
+from pdfgc.progress import say
 
 
 def _collection(text: str, metavar: str | None = None) -> Option:
@@ -80,7 +79,7 @@ def prepare(
     )
     if dry_run:
         for job in list_jobs(clips, layout, labels, licence):
-            sys.stdout.write(f"{job.name}: {job.identity}\n")
+            say(f"{job.name}: {job.identity}")
         return
     from pdfgc.data import prepare as preparation
 
@@ -94,5 +93,4 @@ def prepare(
         workers=workers,
         engine=engine,
     )
-    if not progress.is_quiet():
-        sys.stdout.write(f"{output}: {summary}\n")
+    say(f"{output}: {summary}")

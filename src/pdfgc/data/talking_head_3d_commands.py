@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 from pdfgc.arguments import Option
+from pdfgc.progress import say
 
 
 def heads(
@@ -53,4 +53,4 @@ def heads(
         shapes=shapes,
         workers=workers,
     )
-    sys.stdout.write(f"{output}: {len(videos)} videos\n")
+    say(f"{output}: {len(videos)} videos")

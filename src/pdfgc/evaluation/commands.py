@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -11,14 +9,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pdfgc import progress
 from pdfgc.arguments import Option
 from pdfgc.errors import InputError
+from pdfgc.model_digest import weights_digest
+from pdfgc.progress import say
 
 if TYPE_CHECKING:
     from pdfgc.evaluation.bench import Bench
-    from pdfgc.model import Model
-    from pdfgc.paper_model import PaperModel
 
 DEFAULT_MODEL = "small"
 
@@ -62,7 +59,7 @@ def control(
     pictures = None if portraits is None else list_portraits(portraits)
     if dry_run:
         sources = "their own first faces" if pictures is None else f"{len(pictures)} portraits"
-        _say(f"{len(clips)} clips x {len(ROWS)} rows of at most {seconds:g} s, on {sources}, into {report}\n")
+        say(f"{len(clips)} clips x {len(ROWS)} rows of at most {seconds:g} s, on {sources}, into {report}")
         return
     with _bench(model, report, seconds) as bench:
         comparisons, skipped = control_matrix(bench, clips, pictures)
@@ -104,7 +101,7 @@ def cases(
     _require_positive(seconds=seconds, fps=fps)
     listed = read_cases(cases, root)
     if dry_run:
-        _say("".join(f"{c.name}: {c.portrait}, {c.drivers}\n" for c in listed))
+        say("\n".join(f"{c.name}: {c.portrait}, {c.drivers}" for c in listed))
         return
     with _bench(model, report, seconds) as bench:
         settings = {"cases": str(cases), "fps": str(fps)}
@@ -127,17 +124,6 @@ def _bench(model: str, report: Path, seconds: float) -> Iterator[Bench]:
     cache = MeasurementCache(report / "cache")
     with FaceTracker() as tracker:
         yield Bench(loaded, weights_digest(loaded), Meter(tracker, FaceIdentity()), cache, seconds)
-
-
-def weights_digest(model: Model | PaperModel) -> str:
-    """Differs for any two models that render anything differently.
-
-    `Model.fingerprint` names the meaning of the codes alone, so the painter's weights are added.
-    """
-    digest = hashlib.sha256(f"{model.preset} {model.size} {model.fingerprint}".encode())
-    for name, tensor in sorted(model.generator.state_dict().items()):
-        digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]
 
 
 def _header(protocol: str, bench: Bench, settings: dict[str, Any]) -> dict[str, Any]:
@@ -164,15 +150,10 @@ def _finish(results: dict[str, Any], table: str, report: Path) -> None:
     from pdfgc.evaluation.report import write_results
 
     path = write_results(results, report)
-    _say(f"{table}written to {path}\n")
+    say(f"{table}written to {path}")
 
 
 def _require_positive(**values: float | Fraction | None) -> None:
     for name, value in values.items():
         if value is not None and value <= 0:
             raise InputError(f"expected --{name} above 0, got {value}")
-
-
-def _say(text: str) -> None:
-    if not progress.is_quiet():
-        sys.stdout.write(text)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pdfgc.arguments import Option
 from pdfgc.errors import InputError
-from pdfgc.evaluation.commands import DEFAULT_MODEL, ModelName, Seconds, weights_digest
+from pdfgc.evaluation.commands import DEFAULT_MODEL, ModelName, Seconds
 from pdfgc.evaluation.video_commands import (
     Cache,
     EmocaPath,
@@ -20,9 +20,10 @@ from pdfgc.evaluation.video_commands import (
     open_judges,
     publish,
     require_something,
-    say,
     split_names,
 )
+from pdfgc.model_digest import weights_digest
+from pdfgc.progress import say
 
 Data = Annotated[
     Path, Option("test clips: a folder, a video, a list (.txt, .tsv), or a dataset's folder", "CLIPS")
@@ -185,7 +186,7 @@ def _run(
     protocol, chosen = PROTOCOLS[name], choose_metrics(split_names(metrics), sound_offset=sound_offset)
     clips = list_test_clips(data, layout, test_list, limit, seed)
     if dry_run:
-        say("".join(f"{clip.name}: {clip.video}, {clip.identity}\n" for clip in clips))
+        say("\n".join(f"{clip.name}: {clip.video}, {clip.identity}" for clip in clips))
         return
     people = None if portraits is None else list_portraits(portraits)
     with open_judges(cache or report / "cache", syncnet, inception, emoca) as judges:

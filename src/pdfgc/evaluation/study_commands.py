@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
-from pdfgc import progress
 from pdfgc.arguments import Option
 from pdfgc.errors import InputError
 from pdfgc.files import atomic_path
+from pdfgc.progress import say
 
 
 def make(
@@ -45,12 +44,10 @@ def make(
     drawn = secrets.randbits(32) if seed is None else seed
     sources = collect(_folders(videos), limit, drawn)
     if dry_run:
-        sys.stdout.write("".join(f"{source.method}: {source.path}\n" for source in sources))
+        say("\n".join(f"{source.method}: {source.path}" for source in sources))
         return
     study = make_study(sources, output, drawn)
-    _say(
-        f"{output}: study {study}, {len(sources)} clips; participants open {output / 'page' / 'index.html'}\n"
-    )
+    say(f"{output}: study {study}, {len(sources)} clips; participants open {output / 'page' / 'index.html'}")
 
 
 def score(
@@ -83,7 +80,7 @@ def score(
     target = output or study / "scores.json"
     with atomic_path(target) as temporary:
         temporary.write_text(json.dumps(tree, indent=1) + "\n", encoding="utf-8")
-    _say(f"{score_table(scores)}written to {target}\n")
+    say(f"{score_table(scores)}written to {target}")
 
 
 def _folders(pairs: tuple[str, ...]) -> dict[str, Path]:
@@ -96,8 +93,3 @@ def _folders(pairs: tuple[str, ...]) -> dict[str, Path]:
             raise InputError(f"the method {method} is given twice")
         folders[method] = Path(folder)
     return folders
-
-
-def _say(text: str) -> None:
-    if not progress.is_quiet():
-        sys.stdout.write(text)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pdfgc import progress
 from pdfgc.arguments import Option
 from pdfgc.errors import InputError
+from pdfgc.progress import say
 
 if TYPE_CHECKING:
     from pdfgc.evaluation.judges import Judges
@@ -72,7 +71,7 @@ def videos(
     for sentence in unmatched:
         log.warning("%s", sentence)
     if dry_run:
-        say("".join(f"{ours} against {theirs}\n" for _, ours, theirs in matched))
+        say("\n".join(f"{ours} against {theirs}" for _, ours, theirs in matched))
         return
     with open_judges(cache or report / "cache", syncnet, inception, emoca) as judges:
         trials = video_trials(matched, judges)
@@ -138,10 +137,4 @@ def publish(title: str, about: str, results: dict[str, Any], trials: Sequence[Tr
 
     report.mkdir(parents=True, exist_ok=True)
     path = write_report(title, about, results, trials, report)
-    say(f"{summary_table(results)}written to {path.parent / 'results.json'}, report.md and {path.name}\n")
-
-
-def say(text: str) -> None:
-    """Writes to standard output unless `--quiet` was given."""
-    if not progress.is_quiet():
-        sys.stdout.write(text)
+    say(f"{summary_table(results)}written to {path.parent / 'results.json'}, report.md and {path.name}")

@@ -14,11 +14,11 @@ from tempfile import mkdtemp
 from typing import Any
 
 from pdfgc.errors import InputError
-from pdfgc.evaluation.commands import weights_digest
 from pdfgc.export import paper, small
 from pdfgc.export.graph import OPSET, Graph, Session, describe, differences, metadata, write_graph
 from pdfgc.export.readme import readme
 from pdfgc.model import Model
+from pdfgc.model_digest import weights_digest
 from pdfgc.paper_model import PaperModel
 from pdfgc.progress import track
 
