@@ -24,6 +24,7 @@ from pdfgc.evaluation import commands as evaluation
 from pdfgc.evaluation import protocol_commands, study_commands, video_commands
 from pdfgc.export.command import export
 from pdfgc.files import check_output
+from pdfgc.progress import say
 
 if TYPE_CHECKING:
     from pdfgc.model import Model
@@ -378,12 +379,6 @@ def _explain(error: OSError | ImportError) -> str:
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}"
     return str(error)
-
-
-def say(text: str) -> None:
-    """Writes a result to standard output, unless `--quiet`."""
-    if not progress.is_quiet():
-        sys.stdout.write(f"{text}\n")
 
 
 def _stop(number: int, frame: FrameType | None) -> NoReturn:

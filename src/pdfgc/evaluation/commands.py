@@ -44,7 +44,8 @@ def control(
     Every clip drives one portrait: lips by sound, lips by video, pose, gaze, blink, expression, each alone,
     and all together. The diagonal says how well the result follows its driver, the rest how much moves that
     should not, relative to the driver's own movement. Two rows show the instruments: `nothing`, the held
-    portrait, and `driver itself`, the driver's own frames in place of a result.
+    portrait, and `driver itself`, the driver's own frames in place of a result. There is no --metrics: the
+    matrix is every measure under every driver.
 
     Raises:
         InputError: nothing to evaluate, or a model that cannot be loaded.
