@@ -60,12 +60,6 @@ class PaperStage1(Stage):
         self.perceptual = None if self.is_off("perceptual") else make_perceptual(config.paper.teachers)
         self.faces = None if self.is_off("motion") else make_face_teacher(config.paper.teachers)
 
-    def to(self, device: torch.device) -> None:
-        super().to(device)
-        for teacher in (self.perceptual, self.faces):
-            if teacher is not None:
-                teacher.to(device)
-
     def batch(self, draw: Draw) -> Batch:
         """Two frames of a clip, and the second once more as E_mot sees it."""
         items = []

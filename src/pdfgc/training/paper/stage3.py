@@ -88,12 +88,6 @@ class PaperStage3(Stage):
         self.faces = make_face_teacher(teachers) if needs_points else None
         self.gaze = None if self.is_off("gaze") else make_gaze_teacher(teachers)
 
-    def to(self, device: torch.device) -> None:
-        super().to(device)
-        for teacher in (self.perceptual, self.faces, self.gaze):
-            if teacher is not None:
-                teacher.to(device)
-
     def batch(self, draw: Draw) -> Batch:
         """A portrait, a driving frame with its sound, and the augmented frames of the window about it."""
         items = []
