@@ -54,7 +54,7 @@ def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_on_ray_every_item_is_done_once_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     if importlib.util.find_spec("ray") is None:
-        pytest.skip("Ray is not installed: pip install 'pdfgc[ray]'")
+        pytest.skip("Ray is not installed: pip install '.[ray]'")
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     # functions of a test file are no module that a worker could import
     monkeypatch.setattr(square, "__module__", "__main__")

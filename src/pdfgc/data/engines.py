@@ -103,9 +103,7 @@ def _start_ray(workers: int | None) -> Any:
     try:
         import ray
     except ImportError as error:
-        raise InputError(
-            "expected Ray for --engine ray; install it with: pip install 'pdfgc[ray]'"
-        ) from error
+        raise InputError("expected Ray for --engine ray; install it with: pip install '.[ray]'") from error
     settings: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if "RAY_ADDRESS" not in os.environ:
         os.environ.setdefault(

@@ -21,7 +21,7 @@ from pdfgc.files import atomic_path
 OPSET = 20
 """The version of ONNX's operators; runtimes have it since the end of 2023 (ONNX Runtime 1.17)."""
 
-NEEDS_EXTRA = "expected the packages of pdfgc's extra `export`: pip install 'pdfgc[export]' ({})"
+NEEDS_EXTRA = "expected the packages of pdfgc's extra `export`: pip install '.[export]' ({})"
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ class MediaPipeTeacher(nn.Module):
                 self.scores = TFLiteGraph(task.read("face_blendshapes.tflite"))
         except ModuleNotFoundError as error:
             raise InputError(
-                "the networks of MediaPipe are read with the package tflite: pip install 'pdfgc[train]'"
+                "the networks of MediaPipe are read with the package tflite: pip install '.[train]'"
             ) from error
         self.register_buffer("subset", torch.tensor(SUBSET), persistent=False)
         self.requires_grad_(False).eval()

@@ -98,8 +98,6 @@ def _open_board(folder: Path, step: int) -> SummaryWriter | None:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        log.warning(
-            "tensorboard is not installed (pip install 'pdfgc[train]'); log.jsonl has the same numbers"
-        )
+        log.warning("tensorboard is not installed (pip install '.[train]'); log.jsonl has the same numbers")
         return None
     return SummaryWriter(str(folder), purge_step=step + 1)
