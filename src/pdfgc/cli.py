@@ -73,7 +73,7 @@ Aligned = Annotated[
 FolderRate = Annotated[str, _reading("frames a second of drivers that are folders of numbered frames", "FPS")]
 EngineName = Annotated[
     Literal["torch", "onnx"],
-    Option("what paints the frames; onnx is ONNX Runtime on the CPU (pip install 'pdfgc[export]')"),
+    Option("what paints the frames; onnx is ONNX Runtime on the CPU (pip install '.[export]')"),
 ]
 
 

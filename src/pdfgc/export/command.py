@@ -22,7 +22,7 @@ def export(
 
     Beside them, README.md says what each takes and gives and how they go together, export.json the same to
     machines. Every file is run once by ONNX Runtime and compared with torch; the differences stand there too.
-    Needs the extra `export`: pip install 'pdfgc[export]'.
+    Needs the extra `export`: pip install '.[export]'.
 
     Raises:
         InputError: a model that cannot be loaded, packages that are missing, a folder that cannot be written.
