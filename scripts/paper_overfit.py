@@ -18,6 +18,7 @@ import logging
 import shutil
 import statistics
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,7 @@ def run(folder: Path, out: Path, stages: list[str], minutes: dict[str, float], c
     """Trains the stages and writes what is to be seen and known of them."""
     sys.path.append(str(folder / "site"))
     out.mkdir(parents=True, exist_ok=True)
-    work = Path("/tmp/paper_overfit")
+    work = Path(tempfile.gettempdir()) / "paper_overfit"
     work.mkdir(exist_ok=True)
     save_file(_from_8_bits(load_file(folder / "vgg.safetensors")), work / "vgg.safetensors")
     common = [
