@@ -43,8 +43,7 @@ def seam_triangles() -> np.ndarray:
 
 
 def _within(triangles: np.ndarray, points: set[int]) -> np.ndarray:
-    inside: np.ndarray = np.isin(triangles, list(points)).all(1)
-    return inside
+    return np.asarray(np.isin(triangles, list(points)).all(1))
 
 
 def _grown(triangles: np.ndarray, points: set[int], rings: int) -> set[int]:
