@@ -21,7 +21,14 @@ from pdfgc.face.mesh import LEFT_EYE, LIPS_INNER, LIPS_OUTER, RIGHT_EYE
 _LID_RINGS = 2
 """Rings of triangles about an eye's opening: the lids and their creases."""
 
+_INSET = 0.15
+"""How far inside a parted lip its edge is read when the lips are to meet, as a part of the lip's height: the tracker's
+edge lies a pixel or so off the true one, and beyond it there are teeth."""
+
 _SUBPIXEL_BITS = 4
+_LEAST_GAP = 0.02
+"""Opening of a mouth in crop units, 2.5 pixels of 256, that counts as parted lips."""
+
 _LEAST_AREA = 1e-7
 """Twice the area, in square crop units, under which a triangle is edge-on."""
 
@@ -109,6 +116,7 @@ def triangle_maps(source: Tensor, driving: Tensor) -> Tensor:
         `[B, 1 + T, 7]`, the row 0 for pixels without a triangle: six numbers `a b c d e f` with offset
         `(a x + b y + c, d x + e y + f)` in crop units, and 1 if the portrait shows the triangle, else 0.
     """
+    source = _inset_lips(source, driving)
     numbers = torch.from_numpy(np.ascontiguousarray(seam_triangles())).to(source.device)
     to, come = driving[:, numbers, :2], source[:, numbers, :2]
     origin, first, second = to[:, :, 0], to[:, :, 1] - to[:, :, 0], to[:, :, 2] - to[:, :, 0]
@@ -124,6 +132,21 @@ def triangle_maps(source: Tensor, driving: Tensor) -> Tensor:
     shown = (seen & (area > _LEAST_AREA)).to(source.dtype)
     maps = torch.stack([along_x, along_y, rest], -1).flatten(-2)  # [B, T, 2 x 3]: of x, then of y
     return F.pad(torch.cat([maps, shown[..., None]], -1), (0, 0, 1, 0))
+
+
+def _inset_lips(source: Tensor, driving: Tensor) -> Tensor:
+    """The portrait's mesh with the edges of its lips drawn back as far as the mouth is to shut."""
+    before, after = (_lip_gap(mesh) for mesh in (source, driving))
+    shut = ((before - after) / before.clamp(min=_LEAST_GAP)).clamp(0, 1)[:, None, None]
+    inner, outer = list(LIPS_INNER), list(LIPS_OUTER)
+    moved = source.clone()
+    moved[:, inner] = source[:, inner] + _INSET * shut * (source[:, outer] - source[:, inner])
+    return moved
+
+
+def _lip_gap(mesh: Tensor) -> Tensor:
+    """`[B]` height of the mouth's opening in crop units."""
+    return mesh[:, LIPS_INNER[15], 1] - mesh[:, LIPS_INNER[5], 1]
 
 
 def _cross(a: Tensor, b: Tensor) -> Tensor:
