@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
 
-from evaluation.fakes import REST, FakeIdentity, FakeTracker, draw, face
+from evaluation.fakes import REST, face
 from pdfgc.errors import InputError
-from pdfgc.evaluation.measurement import Meter
-from pdfgc.evaluation.signals import MEASURES, Signals, pingpong, signals_from_faces
+from pdfgc.evaluation.signals import MEASURES, Signals, choose_measures, pingpong, signals_from_faces
 from pdfgc.motion import MotionTrack
 
 
@@ -57,27 +56,8 @@ def test_signals_loop_as_motion_tracks_do() -> None:
     assert pingpong(np.array([0.0, 2.0]), 0.0).tolist() == [0, 0]
 
 
-def test_the_meter_times_the_making_and_embeds_some_faces() -> None:
-    pictures = [draw(person=0.4), *[draw()] * 6, draw(present=0.0)]
-    measurement = Meter(FakeTracker(), FakeIdentity()).measure((i / 25, p) for i, p in enumerate(pictures))
-    assert len(measurement.signals) == 8
-    assert measurement.signals.found.tolist() == [True] * 7 + [False]
-    assert measurement.embeddings.shape == (2, 128)
-    assert measurement.seconds >= 0
-
-
-def test_sensor_noise_shows_the_tracker_on_frozen_pictures() -> None:
-    frozen = [(i / 25, draw(yaw=5.0)) for i in range(20)]
-    meter = Meter(FakeTracker(), FakeIdentity())
-    assert np.ptp(meter.measure(frozen).signals.values["yaw"]) == 0
-    noisy = meter.measure(frozen, sensor_noise=2.0)
-    assert 0 < noisy.signals.values["yaw"].std() < 0.5
-    np.testing.assert_array_equal(
-        noisy.signals.values["yaw"], meter.measure(frozen, sensor_noise=2.0).signals.values["yaw"]
-    )
-
-
-def test_no_frames_are_no_signals() -> None:
-    measurement = Meter(FakeTracker(), FakeIdentity()).measure([])
-    assert len(measurement.signals) == 0
-    assert measurement.embeddings.shape == (0, 128)
+def test_measures_are_chosen_by_name() -> None:
+    assert choose_measures([]) == tuple(MEASURES)
+    assert choose_measures(["yaw", "mouth"]) == ("mouth", "yaw")
+    with pytest.raises(InputError, match="got 'jaw'"):
+        choose_measures(["jaw"])

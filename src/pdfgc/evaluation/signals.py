@@ -30,6 +30,10 @@ class Measure:
     centred: bool = False
 
 
+NEARLY_SHUT = 0.15
+"""Eye widths of opening, mean of both eyes, below which the gaze is not known: the tracker's irises follow lids that
+close."""
+
 MEASURES: dict[str, Measure] = {
     "mouth": Measure("cm", 0.06, centred=True),
     "smile": Measure("cm", 0.07, centred=True),
@@ -49,8 +53,20 @@ MEASURES: dict[str, Measure] = {
 }
 """Everything measured on a face, in the order of the report's columns.
 
-`pitch`, `yaw`, `roll` come from `fit_pose` (weak perspective, free of framing), `matrix_*` from MediaPipe's
-own 4x4 matrix (perspective with a guessed camera). `blink` is the opening of the eyes, mean of both."""
+`gaze_x` and `gaze_y` are NaN where lids are `NEARLY_SHUT`. `pitch`, `yaw`, `roll` come from `fit_pose` (weak
+perspective, free of framing), `matrix_*` from MediaPipe's own 4x4 matrix (perspective with a guessed camera). `blink`
+is the opening of the eyes, mean of both."""
+
+
+def choose_measures(names: Sequence[str]) -> tuple[str, ...]:
+    """Checked names, in the order of `MEASURES`; none means all.
+
+    Raises:
+        InputError: an unknown name.
+    """
+    if unknown := [name for name in names if name not in MEASURES]:
+        raise InputError(f"expected measures out of {', '.join(MEASURES)}, got {unknown[0]!r}")
+    return tuple(name for name in MEASURES if name in names or not names)
 
 
 @dataclass(frozen=True)
@@ -59,7 +75,7 @@ class Signals:
 
     Attributes:
         times: `[T]` float64 seconds, increasing.
-        values: measure -> `[T]` float64, NaN in frames without a face.
+        values: measure -> `[T]` float64, NaN in frames without a face (gaze: and with nearly shut eyes).
         found: `[T]` bool, a face was found.
     """
 
@@ -73,7 +89,7 @@ class Signals:
     def at(self, times: np.ndarray) -> Signals:
         """The signals at other times, linear between frames and held past the ends.
 
-        A value is NaN if a frame that it needs is without a face. `found` is that of the nearest frame.
+        A value is NaN if one of the two frames that it needs does not know it. `found` is that of the nearest frame.
 
         Raises:
             InputError: there are no frames.
@@ -124,12 +140,13 @@ def _measure(meshes: np.ndarray, matrices: np.ndarray) -> dict[str, np.ndarray]:
     turn = turn / np.cbrt(np.linalg.det(turn))[:, None, None]
     matrix_pose = np.degrees(rotation_to_euler(torch.from_numpy(turn)).numpy())
     left, right = eye_opening(meshes)
-    gaze_x, gaze_y = gaze(meshes)
+    opening = (left + right) / 2
+    gaze_x, gaze_y = (np.where(opening < NEARLY_SHUT, np.nan, offset) for offset in gaze(meshes))
     measured = {
         "mouth": mouth_opening(meshes),
         "smile": smile(meshes),
         "brow": brow_raise(meshes),
-        "blink": (left + right) / 2,
+        "blink": opening,
         "gaze_x": gaze_x,
         "gaze_y": gaze_y,
         "shift_x": pose[:, 3] / pixels_per_cm,
