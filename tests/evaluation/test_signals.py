@@ -4,6 +4,7 @@ import pytest
 from evaluation.fakes import REST, face
 from pdfgc.errors import InputError
 from pdfgc.evaluation.signals import MEASURES, Signals, choose_measures, pingpong, signals_from_faces
+from pdfgc.face.mesh import BLENDSHAPES, brow_raise, smile_odds
 from pdfgc.motion import MotionTrack
 
 
@@ -34,6 +35,37 @@ def test_each_parameter_moves_its_own_measure_upwards() -> None:
         changes = {name: float(v[1] - v[0]) for name, v in signals.values.items()}
         assert changes[measure] > 0.02
         assert max((abs(v) for k, v in changes.items() if k != measure), default=0) < 0.02, parameter
+
+
+def test_gaze_is_unknown_where_lids_are_nearly_shut_and_nothing_else_is() -> None:
+    still, lids = face(REST | {"gaze_y": 0.1}), [0.0] * 8 + [-0.3, -0.55]
+    faces = [
+        face(REST | {"gaze_y": 0.1 - 0.1 * lid, "lids": lid}) for lid in lids
+    ]  # the iris follows the lids
+    signals = signals_from_faces(range(12), [*faces, None, still])
+    opening = signals.values["blink"]
+    part = opening / np.nanpercentile(opening, 80)
+    assert part[8] < 0.6 and part[9] < part[8]
+    assert np.isfinite(signals.values["gaze_y"]).tolist() == [True] * 8 + [False] * 3 + [True]
+    assert np.ptp(signals.values["gaze_y"][:8]) < 1e-6
+    assert np.isfinite(signals.values["yaw"]).sum() == 11
+    asleep = signals_from_faces(range(3), [face(REST | {"lids": -0.6})] * 3)
+    assert asleep.values["blink"].max() < 0.1 and np.isnan(asleep.values["gaze_x"]).all()
+
+
+def test_brows_that_slide_with_the_pitch_stand_still() -> None:
+    nodding = signals_from_faces(range(5), [face(REST | {"pitch": pitch}) for pitch in (-16, -8, 0, 8, 16)])
+    assert np.ptp(nodding.values["brow"]) < 0.02
+    assert np.ptp(brow_raise(np.stack([face(REST | {"pitch": p}).mesh for p in (-16, 16)]))) > 0.3
+
+
+def test_a_smile_is_what_the_scores_say() -> None:
+    scores = np.zeros((3, 52))
+    scores[1:, BLENDSHAPES.index("mouthSmileLeft")] = 0.5, 1.0
+    scores[1:, BLENDSHAPES.index("mouthSmileRight")] = 0.5, 1.0
+    np.testing.assert_allclose(smile_odds(scores), [-np.log(1001), 0, np.log(1001)])
+    scores[:, BLENDSHAPES.index("mouthSmileRight")] = 0.0
+    assert smile_odds(scores)[2] == pytest.approx(0)  # one side of two
 
 
 def test_resampling_keeps_frames_and_interpolates_between() -> None:
