@@ -22,11 +22,17 @@ from pdfgc.files import atomic_path
 WANTED_MOVEMENT = 0.35
 """Movement of what is not driven, relative to the driver's own, that the project's goal allows."""
 
+UNITS = (
+    "Errors are in cm (mouth, brow), log-odds of MediaPipe's score (smile), eye widths (blink, gaze) and degrees; gaze "
+    "counts where eyes are open."
+)
+"""What the numbers of a control matrix are in."""
+
 ABOUT = (
     "Each row drives one factor (or all) by a clip while everything else is held. Blue: what is meant to follow, "
     "with its correlation and, below, its mean error. White to red: what should stay still, with its movement "
     "relative to the driver's own (goal: at most 0.35). The row 'nothing' shows what the trackers see in a frozen "
-    "picture, 'driver itself' what they see in a perfect result."
+    f"picture, 'driver itself' what they see in a perfect result. {UNITS}"
 )
 
 

@@ -154,8 +154,8 @@ def _sync(name: str) -> Callable[[Pair], MetricResult]:
         settings["weights_sha256"] = pair.judges.store.digest(pair.judges.syncnet)
         try:
             seen = pair.judges.sync_distances(pair.generated)
-        except NoSoundError as error:
-            return MetricResult(name, None, "", 0, settings, str(error))
+        except NoSoundError:
+            return MetricResult(name, None, "", 0, settings, "the generated video has no sound")
         if seen is None:
             return MetricResult(name, None, "", 0, settings, "no face, or fewer than 6 frames")
         return lse(*seen, settings)[name]
@@ -169,8 +169,8 @@ def _sync_small(name: str) -> Callable[[Pair], MetricResult]:
         settings["weights_sha256"] = pair.judges.sync_judge_digest
         try:
             seen = pair.judges.sync_small_distances(pair.generated)
-        except NoSoundError as error:
-            return MetricResult(name, None, "", 0, settings, str(error))
+        except NoSoundError:
+            return MetricResult(name, None, "", 0, settings, "the generated video has no sound")
         return sync_small(*seen, settings)[name]
 
     return measure
