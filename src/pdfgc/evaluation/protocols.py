@@ -108,12 +108,23 @@ def control_matrix(
         portraits: clip i drives portrait i modulo their number; None = each clip's own first face.
 
     Returns:
-        the comparisons, and what was left out: `{"pair", "row", "reason"}`.
+        the comparisons, and what was left out: `{"pair", "row", "reason"}`, of a clip that is of no use at all
+        `{"name", "reason"}`.
     """
     comparisons: list[Comparison] = []
     skipped: list[dict[str, str]] = []
     pictures = clips if portraits is None else [portraits[i % len(portraits)] for i in range(len(clips))]
-    pairs = list(zip(names_of(clips), clips, pictures, strict=True))
+    pairs = []
+    for pair in zip(names_of(clips), clips, pictures, strict=True):
+        try:
+            if not bench.clip(pair[1]).signals.found.any():
+                raise InputError(f"found no face in {pair[1]}")
+            bench.portrait(pair[2])
+        except InputError as error:
+            log.warning("left out %s: %s", pair[0], error)
+            skipped.append({"name": pair[0], "reason": str(error)})
+        else:
+            pairs.append(pair)
     jobs = [(*pair, row) for pair in pairs for row in ROWS]
     for name, clip, portrait, row in track(jobs, len(jobs), "control matrix"):
         pair = f"{name} -> {name if portrait == clip else portrait.name}"
