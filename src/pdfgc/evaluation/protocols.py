@@ -114,7 +114,7 @@ def control_matrix(
     comparisons: list[Comparison] = []
     skipped: list[dict[str, str]] = []
     pictures = clips if portraits is None else [portraits[i % len(portraits)] for i in range(len(clips))]
-    pairs = []
+    pairs: list[tuple[str, Path, Path]] = []
     for pair in zip(names_of(clips), clips, pictures, strict=True):
         try:
             if not bench.clip(pair[1]).signals.found.any():

@@ -68,8 +68,8 @@ BLENDSHAPES = (
 """Names of MediaPipe's 52 scores, in its order."""
 
 LEAST_SCORE = 1e-5
-"""Added to a score and to its opposite before odds are taken; larger, and faces at rest, whose score for a smile is often
-under 1e-4, would seem to stand still."""
+"""Added to a score and to its opposite before odds are taken; larger, and faces at rest, whose score for a smile is
+often under 1e-4, would seem to stand still."""
 
 _LID_PAIRS = ((3, 13), (4, 12), (5, 11))  # entries of an eye loop: upper lid over lower lid
 _LIP_PAIRS = ((4, 16), (5, 15), (6, 14))  # entries of LIPS_INNER: upper lip over lower lip
