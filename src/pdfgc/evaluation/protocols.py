@@ -115,17 +115,17 @@ def control_matrix(
     skipped: list[dict[str, str]] = []
     pictures = clips if portraits is None else [portraits[i % len(portraits)] for i in range(len(clips))]
     pairs: list[tuple[str, Path, Path]] = []
-    for pair in zip(names_of(clips), clips, pictures, strict=True):
+    for name, clip, portrait in zip(names_of(clips), clips, pictures, strict=True):
         try:
-            if not bench.clip(pair[1]).signals.found.any():
-                raise InputError(f"found no face in {pair[1]}")
-            bench.portrait(pair[2])
+            if not bench.clip(clip).signals.found.any():
+                raise InputError(f"found no face in {clip}")
+            bench.portrait(portrait)
         except InputError as error:
-            log.warning("left out %s: %s", pair[0], error)
-            skipped.append({"name": pair[0], "reason": str(error)})
+            log.warning("left out %s: %s", name, error)
+            skipped.append({"name": name, "reason": str(error)})
         else:
-            pairs.append(pair)
-    jobs = [(*pair, row) for pair in pairs for row in ROWS]
+            pairs.append((name, clip, portrait))
+    jobs = [(*members, row) for members in pairs for row in ROWS]
     for name, clip, portrait, row in track(jobs, len(jobs), "control matrix"):
         pair = f"{name} -> {name if portrait == clip else portrait.name}"
         try:
