@@ -128,6 +128,14 @@ def test_other_peoples_portraits_and_clips_of_one_name(clips: list[Path], tmp_pa
     assert results["matrix"]["pose"]["yaw"]["correlation"]["value"] > 0.97
 
 
+def test_a_clip_of_no_use_is_left_out_once(clips: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "torn.mp4").write_bytes(b"half a film")
+    given = [write_clip(tmp_path / "wall.mp4", [draw(present=0.0)] * 5), tmp_path / "torn.mp4", clips[0]]
+    comparisons, skipped = control_matrix(_bench(tmp_path, FakeModel(), 0.8), given, None)
+    assert [entry["name"] for entry in skipped] == ["wall.mp4", "torn.mp4"]
+    assert "found no face" in skipped[0]["reason"] and len(comparisons) == len(ROWS)
+
+
 def test_cases_compare_each_factor_with_its_own_file(clips: list[Path], tmp_path: Path) -> None:
     Image.fromarray(draw()).save(tmp_path / "face.png")
     (tmp_path / "torn.png").write_bytes(b"half a picture")

@@ -108,13 +108,24 @@ def control_matrix(
         portraits: clip i drives portrait i modulo their number; None = each clip's own first face.
 
     Returns:
-        the comparisons, and what was left out: `{"pair", "row", "reason"}`.
+        the comparisons, and what was left out: `{"pair", "row", "reason"}`, of a clip that is of no use at all
+        `{"name", "reason"}`.
     """
     comparisons: list[Comparison] = []
     skipped: list[dict[str, str]] = []
     pictures = clips if portraits is None else [portraits[i % len(portraits)] for i in range(len(clips))]
-    pairs = list(zip(names_of(clips), clips, pictures, strict=True))
-    jobs = [(*pair, row) for pair in pairs for row in ROWS]
+    pairs: list[tuple[str, Path, Path]] = []
+    for name, clip, portrait in zip(names_of(clips), clips, pictures, strict=True):
+        try:
+            if not bench.clip(clip).signals.found.any():
+                raise InputError(f"found no face in {clip}")
+            bench.portrait(portrait)
+        except InputError as error:
+            log.warning("left out %s: %s", name, error)
+            skipped.append({"name": name, "reason": str(error)})
+        else:
+            pairs.append((name, clip, portrait))
+    jobs = [(*members, row) for members in pairs for row in ROWS]
     for name, clip, portrait, row in track(jobs, len(jobs), "control matrix"):
         pair = f"{name} -> {name if portrait == clip else portrait.name}"
         try:

@@ -42,7 +42,7 @@ slope on rendered heads, which is taken off."""
 
 MEASURES: dict[str, Measure] = {
     "mouth": Measure("cm", 0.06, centred=True),
-    "smile": Measure("log-odds", 0.15, centred=True),
+    "smile": Measure("log-odds", 0.25, centred=True),
     "brow": Measure("cm", 0.035, centred=True),
     "blink": Measure("eye widths", 0.01, centred=True),
     "gaze_x": Measure("eye widths", 0.01, centred=True),

@@ -67,8 +67,9 @@ BLENDSHAPES = (
 )  # fmt: skip
 """Names of MediaPipe's 52 scores, in its order."""
 
-LEAST_SCORE = 1e-3
-"""Added to a score and to its opposite before odds are taken."""
+LEAST_SCORE = 1e-5
+"""Added to a score and to its opposite before odds are taken; larger, and faces at rest, whose score for a smile is
+often under 1e-4, would seem to stand still."""
 
 _LID_PAIRS = ((3, 13), (4, 12), (5, 11))  # entries of an eye loop: upper lid over lower lid
 _LIP_PAIRS = ((4, 16), (5, 15), (6, 14))  # entries of LIPS_INNER: upper lip over lower lip
@@ -138,7 +139,7 @@ def smile(mesh: np.ndarray) -> np.ndarray:
 def smile_odds(blendshapes: np.ndarray) -> np.ndarray:
     """How far MediaPipe's scores `[..., 52]` are for a smile: log-odds of `mouthSmile`, mean of both sides, `[...]`.
 
-    From -6.9, where a score of 0.001 is as good as none, over 0 for a half, to 6.9. It follows a smile better than
+    From -11.5 over 0, a score of a half, to 11.5. It follows a smile better than
     `smile` does, and speech less (docs/decisions.md).
     """
     left, right = (blendshapes[..., BLENDSHAPES.index(f"mouthSmile{side}")] for side in ("Left", "Right"))
