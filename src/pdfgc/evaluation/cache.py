@@ -14,11 +14,9 @@ import numpy as np
 from pdfgc.errors import InputError
 from pdfgc.evaluation.measurement import Measurement
 from pdfgc.evaluation.signals import Signals
-from pdfgc.files import atomic_path
+from pdfgc.files import atomic_path, sha256_of
 
 PACKAGE = Path(__file__).parents[1]
-
-_BLOCK = 1 << 20
 
 
 def file_digest(path: Path) -> str:
@@ -30,14 +28,10 @@ def file_digest(path: Path) -> str:
     if path.is_dir():
         parts = [f"{p.name}:{file_digest(p)}" for p in sorted(path.iterdir()) if p.is_file()]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-    digest = hashlib.sha256()
     try:
-        with path.open("rb") as file:
-            while block := file.read(_BLOCK):
-                digest.update(block)
+        return sha256_of(path)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
-    return digest.hexdigest()
 
 
 def source_files(*names: str) -> set[Path]:
