@@ -9,7 +9,7 @@ from torch import Tensor
 from golden_rule import fill
 from pdfgc.networks.paper.generator import Generator
 from pdfgc.networks.paper.painter import Painter
-from pdfgc.networks.paper.winograd import WinogradConv
+from pdfgc.networks.paper.winograd import WinogradConv, WinogradDoubling
 from slow_generator import paint
 
 
@@ -22,8 +22,8 @@ def generator() -> Generator:
 
 @pytest.fixture(scope="module")
 def wide() -> Generator:
-    """With layers to which each of Winograd's ways applies."""
-    network = Generator(style=24, channels=(24, 24, 256, 64), start=7).eval()
+    """With layers to which each of Winograd's ways applies: maps of 8 to 64 pixels."""
+    network = Generator(style=24, channels=(24, 64, 64, 80), start=8).eval()
     fill(network, network="generator_model")
     return network
 
@@ -34,11 +34,14 @@ def inputs(count: int) -> tuple[Tensor, Tensor]:
 
 
 def test_wide_layers_are_convolved_winograds_way(wide: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
-    start, style = inputs(3)
+    style = inputs(3)[1]
+    start = torch.randn(1, 24, 8, 8)
     painter = Painter(wide)
     with torch.no_grad():
         slow = paint(wide, start.expand(3, -1, -1, -1), style)
     assert torch.allclose(painter(start, style), slow, atol=1e-4)
+    assert sum(isinstance(layer.quick, WinogradConv) for layer in painter._layers) == 2
+    assert sum(isinstance(layer.quick, WinogradDoubling) for layer in painter._layers) == 2
     monkeypatch.setattr(WinogradConv, "__call__", lambda self, x, scale, finish: torch.zeros_like(x))
     assert not torch.allclose(painter(start, style), slow, atol=1e-2)
 

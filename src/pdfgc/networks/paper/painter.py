@@ -5,8 +5,8 @@ The same sums as `Generator.forward` in evaluation, in an order that costs less:
 - styles of all layers come from one matrix product per batch, in float32, and so do the demodulations (the sum over a
   kernel's taps of its squared weights is kept);
 - the rectifier's gain, noise and biases are folded into constants, and steps on a map are done in place;
-- float32 convolutions that keep the size are done on a CPU with half or a quarter of the multiplications
-  (`winograd.WinogradConv`), rectified while a strip of the map is at hand;
+- float32 convolutions are done on a CPU with a quarter of the multiplications, three quarters where they double the map
+  (`winograd`), and rectified while a strip of the map is at hand;
 - colours are read off a map by one small matrix product per sample, without a scaled copy of the map;
 - weights and maps lie channels-last, in 16 bits where the device is faster so, except the coarse scales, a tenth of the
   arithmetic, whose rounding errors reach every pixel; colours are summed in float32;
@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pdfgc.networks.paper.generator import Generator, ModulatedConv, blur_kernel, double
-from pdfgc.networks.paper.winograd import TILE, WinogradConv
+from pdfgc.networks.paper.winograd import TILE, WinogradConv, WinogradDoubling
 
 _SLOPE, _GAIN = 0.2, 2**0.5
 _EPS = 1e-8
@@ -44,7 +44,7 @@ class _Layer:
 
     weight: Tensor
     """`[out, in, 3, 3]`; `[in, out, 3, 3]` where it doubles the map; empty where `quick` stands for it."""
-    quick: WinogradConv | None
+    quick: WinogradConv | WinogradDoubling | None
     """The same convolution in its place."""
     power: Tensor
     """`[out, in]` float32: squared weights summed over the taps."""
@@ -105,9 +105,10 @@ class Painter:
         ) * _GAIN
         laid_out = weight.transpose(0, 1) if conv.up else weight
         dtype = torch.float32 if noise.shape[-1] <= _COARSE_SIDE else self.dtype
-        quick = None
-        if dtype == torch.float32 and not conv.up and _is_quick(weight, noise.shape[-1]):
-            quick, laid_out = WinogradConv(weight), laid_out[:0]
+        quick: WinogradConv | WinogradDoubling | None = None
+        if dtype == torch.float32 and _is_quick(weight, noise.shape[-1], up=conv.up):
+            quick = WinogradDoubling(laid_out) if conv.up else WinogradConv(weight)
+            laid_out = laid_out[:0]
         return _Layer(
             weight=laid_out.to(dtype).contiguous(memory_format=torch.channels_last),
             quick=quick,
@@ -156,25 +157,31 @@ class Painter:
         if not self.room:
             return sys.maxsize
         layer = self._layers[2 * scale - 1]
-        widest = layer.weight.shape[1] * (2 * side + 1) ** 2 * layer.weight.element_size()
+        widest = layer.constant.shape[1] * (2 * side + 1) ** 2 * layer.weight.element_size()
         return max(1, self.room // widest)
 
     def _convolve(self, layer: _Layer, x: Tensor, scales: Tensor) -> Tensor:
         """One styled convolution of `[B, in, H, W]`, which may be overwritten."""
         scale = scales[:, layer.style]
         gain = (F.linear(scale.square(), layer.power) + _EPS).rsqrt() * _GAIN
-        if layer.quick is not None:
+        if isinstance(layer.quick, WinogradConv):
             return _convolve_quickly(layer.quick, x.float(), scale, gain, layer.constant)
         x = x.to(layer.weight.dtype)
-        x = x.mul_(scale[:, :, None, None].to(x))
-        if layer.up:
-            x = F.conv_transpose2d(x, layer.weight, stride=2)
-            x = F.conv2d(x, self._blur.to(x).expand(x.shape[1], 1, 4, 4), padding=1, groups=x.shape[1])
+        if layer.quick is not None:
+            x = self._low_pass(_double_quickly(layer.quick, x, scale))
         else:
-            x = F.conv2d(x, layer.weight, padding=1)
+            x = x.mul_(scale[:, :, None, None].to(x))
+            if layer.up:
+                x = self._low_pass(F.conv_transpose2d(x, layer.weight, stride=2))
+            else:
+                x = F.conv2d(x, layer.weight, padding=1)
         # one rounding for product and sum together
         torch.addcmul(layer.constant, x, gain[:, :, None, None].to(x), out=x)
         return F.leaky_relu_(x, _SLOPE)
+
+    def _low_pass(self, x: Tensor) -> Tensor:
+        """A doubled map `[B, C, 2 H + 1, 2 W + 1]` to `[B, C, 2 H, 2 W]`."""
+        return F.conv2d(x, self._blur.to(x).expand(x.shape[1], 1, 4, 4), padding=1, groups=x.shape[1])
 
     def _read_colours(self, colours: _Colours, x: Tensor, scales: Tensor) -> Tensor:
         """`[B, 3, H, W]` float32."""
@@ -185,10 +192,11 @@ class Painter:
         return picture.transpose(1, 2).reshape(batch, 3, height, width) + colours.bias
 
 
-def _is_quick(weight: Tensor, side: int) -> bool:
+def _is_quick(weight: Tensor, side: int, *, up: bool) -> bool:
     """Whether Winograd's way pays for a layer `[out, in, 3, 3]` that makes maps of a side."""
     wide = min(weight.shape[:2]) >= _QUICK_CHANNELS
-    return weight.device.type == "cpu" and wide and side >= _QUICK_SIDE and side % TILE == 0
+    whole = (side // 2 if up else side) % TILE == 0
+    return weight.device.type == "cpu" and wide and whole and side >= _QUICK_SIDE
 
 
 @torch.compiler.disable  # strips unrolled would be thousands of steps, and they gain nothing
@@ -201,3 +209,9 @@ def _convolve_quickly(conv: WinogradConv, x: Tensor, scale: Tensor, gain: Tensor
         F.leaky_relu_(strip, _SLOPE)
 
     return conv(x.permute(0, 2, 3, 1), scale, finish).permute(0, 3, 1, 2)
+
+
+@torch.compiler.disable
+def _double_quickly(conv: WinogradDoubling, x: Tensor, scale: Tensor) -> Tensor:
+    """The transposed convolution of `[B, in, H, W]` that lies channels-last and stays as it is."""
+    return conv(x.permute(0, 2, 3, 1), scale).permute(0, 3, 1, 2)
