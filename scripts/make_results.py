@@ -19,7 +19,7 @@ from typing import Any
 
 from pdfgc import progress
 from pdfgc.evaluation import commands, protocol_commands
-from pdfgc.evaluation.control_report import case_rows, control_markdown
+from pdfgc.evaluation.control_report import UNITS, case_rows, control_markdown
 from pdfgc.evaluation.published import NOTE, TABLES_OF
 from pdfgc.evaluation.tables import clip_rows, markdown, number, published_rows, summary_rows
 from pdfgc.evaluation.video_protocols import PROTOCOLS
@@ -78,7 +78,9 @@ def measure(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
         )
     if "control" in options.only:
         listed = _list_clips(options.clips, options.list, folder / "clips.txt")
-        results["control"] = _timed("control", commands.control, folder / "control", data=listed, **common)
+        results["control"] = _timed(
+            "control", commands.control, folder / "control", data=listed, cache=folder / "cache", **common
+        )
     if options.demo is not None and "cases" in options.only:
         results["cases"] = _timed(
             "the authors' demo",
@@ -87,6 +89,7 @@ def measure(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
             cases=BENCHMARKS / "official_demo.yaml",
             root=options.demo,
             model=options.model,
+            cache=folder / "cache",
             seconds=min(DEMO_SECONDS, 5 * options.seconds),
         )
     return results
@@ -149,7 +152,7 @@ def _control(results: dict[str, Any]) -> str:
     text = (
         "\n## Control matrix\n\nEach row drives one factor (or all) by a clip while the rest is held. Bold: "
         "correlation with the driver and mean error, where movement is wanted; elsewhere movement relative to the "
-        f"driver's own (goal: at most 0.35).\n\n{control_markdown(results)}"
+        f"driver's own (goal: at most 0.35). {UNITS}\n\n{control_markdown(results)}"
     )
     spoken, in_step = results["mouth_against_speaker"].get("0"), results["mouth_in_step"]
     if spoken is not None:

@@ -88,7 +88,13 @@ def measure(video: Path, tracker: FaceTracker) -> Measured:
 
 
 def fit(causes: list[np.ndarray], effects: list[np.ndarray]) -> tuple[float, float, float]:
-    """Pooled correlation and slope of effects on causes, each clip without its mean; and the mean offset."""
+    """Pooled correlation and slope of effects on causes, each clip without its mean; and the mean offset.
+
+    Only frames count in which the effect is known (gaze is not where lids are nearly shut).
+    """
+    known = [np.isfinite(effect) for effect in effects]
+    causes = [cause[k] for cause, k in zip(causes, known, strict=True)]
+    effects = [effect[k] for effect, k in zip(effects, known, strict=True)]
     x = np.concatenate([cause - cause.mean() for cause in causes])
     y = np.concatenate([effect - effect.mean() for effect in effects])
     offset = float(

@@ -128,6 +128,8 @@ class ExpressionStage(StageConfig):
     """Side in pixels of the part of a frame that is painted in training; the flow always spans the whole frame."""
     close_up: int = 96
     """The same for close-ups of mouths and eyes, which the perceptual loss sees enlarged."""
+    watched: int = 4
+    """Painted frames a step in which the loss `motion` has a tracker look for the face: it costs more than painting."""
     perceptual: Literal["alex", "vgg"] = "alex"
     """Network of the perceptual loss; VGG16 gives finer texture and costs thirty times as much."""
     adversarial_from: int = 0

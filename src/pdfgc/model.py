@@ -23,10 +23,11 @@ from pdfgc.motion import FACTORS, SMOOTHING, MotionTrack
 from pdfgc.networks.codec import driven_mesh, face_codes
 from pdfgc.networks.hearing import SAMPLE_RATE
 from pdfgc.networks.mesh_decoder import MeshDecoder
-from pdfgc.networks.mesh_warp import MeshWarpGenerator, PortraitFeatures, Window
+from pdfgc.networks.mesh_warp import Flows, MeshWarpGenerator, PortraitFeatures
 from pdfgc.networks.motion import FactorHead, MeshMotionEncoder, PoseHead
 from pdfgc.networks.sketch import draw_sketches
 from pdfgc.networks.speech_kinds import make_hearing, make_speech_network
+from pdfgc.networks.triangles import draw_triangles
 from pdfgc.silence import speech_share
 from pdfgc.training.results import Result, read_result
 
@@ -222,7 +223,7 @@ class Model:
                 self._flows(portrait, driving),
                 portrait.sketch.expand(count, -1, -1, -1),
                 _sketches(driving, self.size),
-                Window(0, 0, self.size),
+                self._triangles(driving),
             )
         pixels = ((frames.float() + 1) * 127.5).round().clamp(0, 255).byte()
         return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
@@ -235,7 +236,10 @@ class Model:
         canonical, pose = portrait.canonical.expand(count, -1, -1), portrait.pose.expand(count, -1)
         return driven_mesh(self.decoder, canonical, pose, own, wanted)
 
-    def _flows(self, portrait: Portrait, driving: Tensor) -> Tensor:
+    def _triangles(self, driving: Tensor) -> Tensor:
+        return torch.from_numpy(draw_triangles(driving.cpu().numpy(), self.size)).to(driving.device)
+
+    def _flows(self, portrait: Portrait, driving: Tensor) -> Flows:
         with torch.autocast(self.device.type, enabled=False):
             return self.generator.flows(portrait.mesh.expand_as(driving), driving)
 

@@ -15,8 +15,10 @@ import av
 import numpy as np
 import torch
 
+from pdfgc.evaluation.signals import BROWS_SLIDE
 from pdfgc.face.geometry import canonical_face, euler_to_rotation
 from pdfgc.face.mesh import (
+    BLENDSHAPES,
     FACE_HEIGHT,
     LEFT_BROW,
     LEFT_EYE,
@@ -94,7 +96,10 @@ class FakeTracker:
 
 
 def face(parameters: dict[str, float], side: int = 64) -> Face:
-    """The canonical face, deformed and turned; its head box is the whole picture of `side` pixels."""
+    """The canonical face, deformed and turned, its brows sliding with the pitch as MediaPipe's do.
+
+    Its head box is the whole picture of `side` pixels.
+    """
     vertices = canonical_face()["vertices"].numpy().astype(np.float64)
     points = np.concatenate([vertices, np.zeros((10, 3))])
     for eye, iris in ((RIGHT_EYE, RIGHT_IRIS), (LEFT_EYE, LEFT_IRIS)):
@@ -102,7 +107,7 @@ def face(parameters: dict[str, float], side: int = 64) -> Face:
         points[list(iris), 0] += parameters["gaze_x"]
         points[list(iris), 1] -= parameters["gaze_y"]
         points[list(eye[1:8]), 1] += parameters["lids"]
-    points[list(RIGHT_BROW + LEFT_BROW), 1] += parameters["brow"]
+    points[list(RIGHT_BROW + LEFT_BROW), 1] += parameters["brow"] + BROWS_SLIDE * parameters["pitch"]
     middle = points[[LIPS_INNER[0], LIPS_INNER[10]]].mean(0)
     for share, lip in ((0.5, LIPS_INNER[1:10]), (-0.5, LIPS_INNER[11:20])):
         points[list(lip), 1:] = middle[1:]
@@ -115,7 +120,11 @@ def face(parameters: dict[str, float], side: int = 64) -> Face:
     scale = side / (2 * FACE_HEIGHT)
     middle_height = (vertices[:, 1].min() + vertices[:, 1].max()) / 2
     mesh = scale * (turned - (0, middle_height, 0)) * (1, -1, -1) + (side / 2, 0.55 * side, 0)
-    return Face(mesh.astype(np.float32), np.zeros(52, np.float32), matrix.astype(np.float32))
+    scores = np.zeros(52, np.float32)
+    scores[[BLENDSHAPES.index(f"mouthSmile{side}") for side in ("Left", "Right")]] = (
+        0.5 + 0.49 * parameters["smile"]
+    )
+    return Face(mesh.astype(np.float32), scores, matrix.astype(np.float32))
 
 
 class FakeIdentity:

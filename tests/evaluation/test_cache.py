@@ -5,57 +5,55 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evaluation.fakes import FakeIdentity, FakeTracker, performance
 from pdfgc.errors import InputError
-from pdfgc.evaluation.cache import (
+from pdfgc.evaluation.digests import (
+    MEASURING,
     PACKAGE,
-    MeasurementCache,
-    code_digest,
     file_digest,
+    measuring_digest,
+    rendering_digest,
     rendering_sources,
     source_files,
     sources_digest,
 )
-from pdfgc.evaluation.measurement import Meter
-from pdfgc.evaluation.store import MEASURING
+from pdfgc.evaluation.store import ArrayStore
 
 
 def test_what_was_stored_comes_back(tmp_path: Path) -> None:
-    cache = MeasurementCache(tmp_path / "cache")
-    meter = Meter(FakeTracker(), FakeIdentity())
-    measurement = meter.measure((i / 25, p) for i, p in enumerate(performance(12, yaw=5.0)))
-    key = cache.key(clip="a", seconds=1.5)
-    assert cache.load(key) is None
-    cache.store(key, measurement)
-    known = cache.load(key)
-    assert known is not None
-    np.testing.assert_array_equal(known.signals.times, measurement.signals.times)
-    np.testing.assert_array_equal(known.signals.found, measurement.signals.found)
-    assert known.signals.values.keys() == measurement.signals.values.keys()
-    np.testing.assert_array_equal(known.signals.values["yaw"], measurement.signals.values["yaw"])
-    np.testing.assert_array_equal(known.embeddings, measurement.embeddings)
-    assert known.seconds == measurement.seconds
-    assert [p.suffix for p in cache.folder.iterdir()] == [".safetensors"]
+    store = ArrayStore(tmp_path / "cache")
+    made = []
+
+    def make() -> dict[str, np.ndarray]:
+        made.append(1)
+        return {"yaw": np.array([1.0, np.nan]), "found": np.array([1, 0], np.uint8)}
+
+    for _ in range(2):
+        arrays = store.get(make, clip="a", seconds=1.5)
+        np.testing.assert_array_equal(arrays["yaw"], [1, np.nan])
+        assert arrays["found"].dtype == np.uint8
+    assert len(made) == 1
+    assert [path.name for path in store.folder.iterdir()] == [
+        f"{store.key(clip='a', seconds=1.5)}.safetensors"
+    ]
 
 
 def test_another_setting_is_another_key(tmp_path: Path) -> None:
-    cache = MeasurementCache(tmp_path)
-    assert cache.key(a=1, b="x") == cache.key(b="x", a=1) != cache.key(a=2, b="x")
+    store = ArrayStore(tmp_path)
+    assert store.key(a=1, b="x") == store.key(b="x", a=1) != store.key(a=2, b="x")
 
 
 def test_the_code_is_part_of_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cache = MeasurementCache(tmp_path)
-    before = cache.key(a=1)
-    assert len(code_digest()) == 64
-    monkeypatch.setattr("pdfgc.evaluation.cache.code_digest", lambda: "changed")
-    assert cache.key(a=1) != before
+    store = ArrayStore(tmp_path)
+    before = store.key(a=1)
+    assert len(measuring_digest()) == len(rendering_digest()) == 64
+    monkeypatch.setattr("pdfgc.evaluation.store.measuring_digest", lambda: "changed")
+    assert store.key(a=1) != before
 
 
-def test_a_damaged_measurement_is_made_again(tmp_path: Path) -> None:
-    cache = MeasurementCache(tmp_path)
-    key = cache.key(a=1)
-    (tmp_path / f"{key}.safetensors").write_bytes(b"half a file")
-    assert cache.load(key) is None
+def test_drivers_are_named_by_what_they_hold(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"one")
+    named = ArrayStore(tmp_path).digests({"pose": str(tmp_path / "a.mp4"), "eyes": "idle"})
+    assert named == {"pose": file_digest(tmp_path / "a.mp4"), "eyes": "idle"}
 
 
 def test_digests_follow_content_not_names(tmp_path: Path) -> None:
@@ -71,7 +69,7 @@ def test_digests_follow_content_not_names(tmp_path: Path) -> None:
 
 def test_sources_of_sub_folders_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert set((PACKAGE / "networks" / "paper").glob("*.py")) < rendering_sources()
-    monkeypatch.setattr("pdfgc.evaluation.cache.PACKAGE", tmp_path)
+    monkeypatch.setattr("pdfgc.evaluation.digests.PACKAGE", tmp_path)
     (tmp_path / "networks" / "deep").mkdir(parents=True)
     (tmp_path / "networks" / "deep" / "a.py").write_text("one")
     before = sources_digest(source_files("networks"))

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from pdfgc.errors import InputError
-from pdfgc.evaluation.cases import is_filmed, list_clips, list_portraits, read_cases
+from pdfgc.evaluation.cases import is_filmed, list_clips, list_portraits, names_of, read_cases
 
 
 def _touch(folder: Path, *names: str) -> None:
@@ -14,12 +14,31 @@ def _touch(folder: Path, *names: str) -> None:
 
 def test_clips_of_a_folder_a_list_and_one_file(tmp_path: Path) -> None:
     _touch(tmp_path, "b.mp4", "a.MOV", "d.mpeg", "notes.md", "x/c.mp4")
-    assert [p.name for p in list_clips(tmp_path)] == ["a.MOV", "b.mp4", "d.mpeg"]
+    assert [p.relative_to(tmp_path).as_posix() for p in list_clips(tmp_path)] == [
+        "a.MOV", "b.mp4", "d.mpeg", "x/c.mp4",
+    ]  # fmt: skip
     assert list_clips(tmp_path / "b.mp4") == [tmp_path / "b.mp4"]
     (tmp_path / "list.txt").write_text("# held out\nx/c.mp4\n\nb.mp4\n")
     assert [p.name for p in list_clips(tmp_path / "list.txt")] == ["c.mp4", "b.mp4"]
     (tmp_path / "list.tsv").write_text("file\tidentity\nb.mp4\tone\n")
     assert [p.name for p in list_clips(tmp_path / "list.tsv")] == ["b.mp4"]
+
+
+def test_videos_of_reports_are_no_clips(tmp_path: Path) -> None:
+    _touch(tmp_path, "a.mp4", "now/truth/a.mp4", "earlier/results.json", "earlier/generated/a.mp4", "x/b.mp4")
+    assert [p.name for p in list_clips(tmp_path, tmp_path / "now")] == ["a.mp4", "b.mp4"]
+    _touch(tmp_path, "results.json", "truth/a.mp4")
+    assert [p.name for p in list_clips(tmp_path, tmp_path)] == [
+        "a.mp4",
+        "a.mp4",
+        "b.mp4",
+    ]  # now/ is not named
+    assert [p.name for p in list_clips(tmp_path / "truth", tmp_path / "out")] == ["a.mp4"]
+
+
+def test_names_are_as_long_as_they_must_be() -> None:
+    paths = [Path("x/one/a.mp4"), Path("x/two/a.mp4"), Path("x/two/b.mp4"), Path("y/two/a.mp4")]
+    assert names_of(paths) == ["one/a.mp4", "x/two/a.mp4", "b.mp4", "y/two/a.mp4"]
 
 
 def test_portraits_may_be_pictures_or_videos(tmp_path: Path) -> None:

@@ -78,16 +78,20 @@ def test_a_limit_spreads_over_people_and_keeps_to_its_seed() -> None:
 
 def test_partners_are_other_people_where_there_are_any() -> None:
     clips = [SourceClip(f"{who}{i}", Path(f"{who}{i}.mp4"), None, who) for who in "ab" for i in range(3)]
-    chosen = partners(clips, seed=1)
-    assert all(clip.identity != other.identity for clip, other in zip(clips, chosen, strict=True))
-    assert chosen == partners(clips, seed=1)
-    assert partners(clips[:2], seed=0) == [clips[1], clips[0]]
-    with pytest.raises(InputError, match="at least two clips"):
-        partners(clips[:1], seed=0)
+    tried = [partners(clips, index, seed=1) for index in range(6)]
+    assert all(
+        {p.name[0] for p in own} == ({"a", "b"} - {c.identity}) for c, own in zip(clips, tried, strict=True)
+    )
+    assert all(len(own) == 3 for own in tried) and tried[0] == partners(clips[:1] + clips[3:], 0, seed=1)
+    assert any(tried[0] != partners(clips, 0, seed=seed) for seed in range(2, 9))
+    assert partners(clips[:3], 1, seed=0)[0] in (clips[0], clips[2])
+    assert partners(clips[:1], 0, seed=0) == []
 
 
-def test_two_clips_of_one_name_are_refused(tmp_path: Path) -> None:
-    _touch(tmp_path, "one/a.mp4", "two/a.mp4")
-    (tmp_path / "list.txt").write_text("one/a.mp4\ntwo/a.mp4\n")
-    with pytest.raises(InputError, match="share one"):
-        list_test_clips(tmp_path / "list.txt", "folder", None, None, 0)
+def test_clips_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    _touch(tmp_path, "one/a.mp4", "two/a.mp4", "b c.MP4")
+    assert _names(list_test_clips(tmp_path, "folder", None, None, 0)) == ["b c", "one_a", "two_a"]
+    (tmp_path / "list.txt").write_text("one/a.mp4\ntwo/a.mp4\none/a.mp4\n")
+    assert _names(list_test_clips(tmp_path / "list.txt", "folder", None, None, 0)) == ["one_a", "two_a"]
+    (tmp_path / "one/a.mov").touch()
+    assert _names(list_test_clips(tmp_path / "one", "folder", None, None, 0)) == ["a.mov", "a.mp4"]

@@ -94,6 +94,39 @@ def test_cross_identity_keeps_the_portraits_person(model: FakeModel, data: Path,
     assert "lmd" not in results["summary"] and results["summary"]["pose_error"]["value"] < 1e-4
 
 
+def test_self_driving_of_another_portrait_compares_motion_alone(
+    model: FakeModel, data: Path, tmp_path: Path
+) -> None:
+    faces = tmp_path / "faces"
+    faces.mkdir()
+    (faces / "a torn one.JPG").write_bytes(b"half a picture")
+    Image.fromarray(draw(person=0.5)).save(faces / "eve.png")
+    for verb, ending in ((protocol_commands.self_driving, ""), (protocol_commands.ablation, "__hold")):
+        results = _run(verb, data, tmp_path / f"out{ending}", portraits=faces)
+        assert {clip["name"] for clip in results["clips"]} == {
+            f"eve__{who}_0{ending}" for who in ("anna", "bob")
+        }
+        assert [entry["name"] for entry in results["skipped"]] == ["a torn one.JPG"]
+        assert results["summary"]["csim"]["value"] == pytest.approx(1, abs=1e-3)
+        assert results["summary"]["pose_error"]["value"] < 1e-4
+        assert not {"psnr", "lmd", "lmd_m"} & set(results["summary"])
+        assert ("expression_error" in results["summary"]) == (ending == "")
+
+
+def test_a_clip_that_cannot_be_crossed_with_gives_way_to_another(
+    model: FakeModel, data: Path, tmp_path: Path
+) -> None:
+    for name in ("eve", "wall_1", "wall_2"):
+        pictures = performance(8, **MOVING) if name == "eve" else [draw(present=0.0)] * 3
+        write_clip(data / f"{name}.mp4", pictures)
+    for verb in (protocol_commands.cross, protocol_commands.cross_identity):
+        results = _run(verb, data, tmp_path / str(id(verb)), metrics="lmd_m,pose_error,csim", seed=4)
+        assert len(results["clips"]) == 3
+        assert {entry["name"] for entry in results["skipped"]} == {"wall_1", "wall_2"}
+    with pytest.raises(InputError, match="at least two clips"):
+        protocol_commands.cross(data=data / "eve.mp4", report=tmp_path / "alone")
+
+
 def test_a_killed_run_goes_on_and_new_weights_start_anew(
     model: FakeModel, data: Path, tmp_path: Path
 ) -> None:
@@ -142,6 +175,9 @@ def test_a_dry_run_lists_the_clips(data: Path, tmp_path: Path, capsys: pytest.Ca
     protocol_commands.self_driving(data=data, report=tmp_path / "out", dry_run=True, limit=1)
     assert len(capsys.readouterr().out.splitlines()) == 1
     assert not (tmp_path / "out").exists()
+    (tmp_path / "taken").touch()
+    with pytest.raises(InputError, match="taken is a file"):
+        protocol_commands.self_driving(data=data, report=tmp_path / "taken" / "out")
     with pytest.raises(InputError, match="above 0"):
         protocol_commands.self_driving(data=data, report=tmp_path / "out", seconds=0)
 

@@ -1,4 +1,5 @@
 import json
+import shutil
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,10 @@ from PIL import Image
 
 from evaluation.fakes import FakeIdentity, FakeModel, FakeTracker, draw, performance, write_clip
 from pdfgc.evaluation.bench import Bench
-from pdfgc.evaluation.cache import MeasurementCache
 from pdfgc.evaluation.cases import Case
-from pdfgc.evaluation.measurement import Meter
 from pdfgc.evaluation.protocols import ROWS, control_matrix, mouths_in_step, run_cases
 from pdfgc.evaluation.report import case_results, case_table, control_results, control_table, write_results
+from pdfgc.evaluation.store import ArrayStore
 
 MOVING = {
     "mouth": 0.6, "brow": 0.3, "smile": 0.3, "lids": 0.15, "gaze_x": 0.2, "gaze_y": 0.1,
@@ -21,8 +21,7 @@ MOVING = {
 
 
 def _bench(folder: Path, model: FakeModel, seconds: float = 2.0, weights: str = "some") -> Bench:
-    meter = Meter(FakeTracker(), FakeIdentity())
-    return Bench(model, weights, meter, MeasurementCache(folder / "cache"), seconds)
+    return Bench(model, weights, FakeTracker(), FakeIdentity(), ArrayStore(folder / "cache"), seconds)
 
 
 @pytest.fixture(scope="module")
@@ -118,26 +117,30 @@ def test_a_killed_run_goes_on(clips: list[Path], tmp_path: Path) -> None:
     assert other.avatars == 1
 
 
-def test_other_peoples_portraits_and_bad_ones(clips: list[Path], tmp_path: Path) -> None:
+def test_other_peoples_portraits_and_clips_of_one_name(clips: list[Path], tmp_path: Path) -> None:
     Image.fromarray(draw(person=0.5)).save(tmp_path / "face.png")
-    Image.fromarray(draw(present=0.0)).save(tmp_path / "wall.png")
-    portraits = [tmp_path / "face.png", tmp_path / "wall.png"]
-    comparisons, skipped = control_matrix(_bench(tmp_path, FakeModel()), clips, portraits)
-    assert {c.pair for c in comparisons} == {"a.mp4 -> face.png"}
-    assert {s["reason"] for s in skipped} >= {f"found no face in the portrait {tmp_path / 'wall.png'}"}
+    (tmp_path / "deeper").mkdir()
+    both = [clips[0], Path(shutil.copy(clips[0], tmp_path / "deeper" / clips[0].name))]
+    comparisons, skipped = control_matrix(_bench(tmp_path, FakeModel()), both, [tmp_path / "face.png"])
+    ends = {f"{clip.parent.name}/a.mp4 -> face.png" for clip in both}
+    assert {c.pair for c in comparisons} == ends and skipped == []
     results = control_results(comparisons)
     assert results["matrix"]["pose"]["yaw"]["correlation"]["value"] > 0.97
 
 
 def test_cases_compare_each_factor_with_its_own_file(clips: list[Path], tmp_path: Path) -> None:
     Image.fromarray(draw()).save(tmp_path / "face.png")
+    (tmp_path / "torn.png").write_bytes(b"half a picture")
     frames = tmp_path / "pose"
     frames.mkdir()
     for i, picture in enumerate(performance(25, yaw=10.0, pitch=5.0)):
         Image.fromarray(picture).save(frames / f"{i:04d}.png")
     drivers = {"audio": str(clips[0]), "pose": str(frames), "eyes": str(clips[1]), "expression": "hold"}
     case = Case("one", tmp_path / "face.png", drivers)
-    results = case_results(run_cases(_bench(tmp_path, FakeModel(), 60), [case], Fraction(25)))
+    broken = Case("two", tmp_path / "torn.png", {"pose": str(frames)})
+    run, skipped = run_cases(_bench(tmp_path, FakeModel(), 60), [broken, case], Fraction(25))
+    assert [entry["name"] for entry in skipped] == ["two"]
+    results = case_results([comparison for _, comparison in run])
     measured = results["cases"][0]["measures"]
     assert results["cases"][0]["frames"] == 40  # longer than the pose: it runs to and fro
     assert {"mouth", "yaw", "blink", "gaze_x"} <= set(measured) and "brow" not in measured
@@ -145,13 +148,13 @@ def test_cases_compare_each_factor_with_its_own_file(clips: list[Path], tmp_path
     assert measured["yaw"]["error"]["value"] < 0.6
     assert measured["roll"]["correlation"]["reason"].endswith("the driver does not move this measure")
     table = case_table(results)
-    assert table.startswith("one: 40 frames, found_faces 1.00, identity 1.00")
+    assert table.startswith("one: 40 frames, found_faces 1.00, open_eyes 1.00, identity 1.00")
 
 
 def test_the_mouth_is_judged_at_the_sounds_own_lag(clips: list[Path], tmp_path: Path) -> None:
     comparisons, _ = control_matrix(_bench(tmp_path, FakeModel()), clips[:1], None)
-    right = mouths_in_step(comparisons, clips, lambda clip: {"seconds": 0.0})
-    wrong = mouths_in_step(comparisons, clips, lambda clip: {"seconds": 0.12})
+    right = mouths_in_step(comparisons, lambda clip: {"seconds": 0.0})
+    wrong = mouths_in_step(comparisons, lambda clip: {"seconds": 0.12})
     assert right["mouth_in_step"]["value"] > 0.97 > wrong["mouth_in_step"]["value"] + 0.1
     assert wrong["sound_offsets"] == {"a.mp4": {"seconds": 0.12}}
     assert wrong["mouth_in_step"]["settings"]["sound_late_seconds"] == 0.12

@@ -12,12 +12,10 @@ from PIL import Image
 from evaluation.fakes import FakeIdentity, FakeModel, FakeTracker, draw, performance, write_clip
 from pdfgc.evaluation import judges
 from pdfgc.evaluation.bench import Bench
-from pdfgc.evaluation.cache import MeasurementCache
 from pdfgc.evaluation.cases import Case
 from pdfgc.evaluation.charts import WIDTH, Curves, draw_curves
-from pdfgc.evaluation.control_report import write_cases_page, write_control_page
+from pdfgc.evaluation.control_report import control_markdown, write_cases_page, write_control_page
 from pdfgc.evaluation.judges import Judges
-from pdfgc.evaluation.measurement import Meter
 from pdfgc.evaluation.protocols import ROWS, control_matrix, run_cases
 from pdfgc.evaluation.publication import write_report
 from pdfgc.evaluation.published import TABLE_1_VOXCELEB2, TABLE_2_POSE, TABLES_OF
@@ -75,6 +73,10 @@ def scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, A
     return results, trials
 
 
+def _bench(folder: Path, model: FakeModel, seconds: float) -> Bench:
+    return Bench(model, "some", FakeTracker(), FakeIdentity(), ArrayStore(folder / "cache"), seconds)
+
+
 def test_a_report_of_videos(scored: tuple[dict[str, Any], list[Any]], tmp_path: Path) -> None:
     results, trials = scored
     path = write_report("Self-driving", "a <clip> against itself", results, trials, tmp_path)
@@ -91,8 +93,7 @@ def test_a_report_of_videos(scored: tuple[dict[str, Any], list[Any]], tmp_path: 
 
 def test_a_report_of_the_control_matrix(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "a.mp4", performance(15, mouth=0.6, yaw=12.0, brow=0.3))
-    meter = Meter(FakeTracker(), FakeIdentity())
-    bench = Bench(FakeModel(leak=0.5), "some", meter, MeasurementCache(tmp_path / "cache"), 1.0)
+    bench = _bench(tmp_path, FakeModel(leak=0.5), 1.0)
     comparisons, skipped = control_matrix(bench, [clip], None)
     assert all(c.output.strip is not None for c in comparisons)
     again, _ = control_matrix(bench, [clip], None)
@@ -102,19 +103,21 @@ def test_a_report_of_the_control_matrix(tmp_path: Path) -> None:
     assert count["img"] == len(ROWS)
     assert count["b"] == 9 * len(ROWS)  # cells of the heat map
     assert "| lips by audio | **1.00" in (tmp_path / "report.md").read_text()
+    few = HEAD | control_results(comparisons, ("mouth", "zoom")) | {"skipped": skipped}
+    assert set(few["matrix"]["pose"]) == set(few["pairs"][0]["measures"]) == {"mouth", "zoom"}
+    assert "| driven | mouth | zoom | SFace |" in control_markdown(few)
 
 
 def test_a_report_of_cases_shows_every_driver(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "a.mp4", performance(20, mouth=0.6))
     pose = write_clip(tmp_path / "b.mp4", performance(9, yaw=12.0))
     Image.fromarray(draw()).save(tmp_path / "face.png")
-    meter = Meter(FakeTracker(), FakeIdentity())
-    bench = Bench(FakeModel(), "some", meter, MeasurementCache(tmp_path / "cache"), 5.0)
+    bench = _bench(tmp_path, FakeModel(), 5.0)
     drivers = {"audio": str(clip), "pose": str(pose), "expression": "hold"}
     cases = [Case("one", tmp_path / "face.png", drivers)]
-    comparisons = run_cases(bench, cases, Fraction(25))
-    results = HEAD | case_results(comparisons)
-    page = write_cases_page(results, cases, comparisons, lambda p: bench.clip(p).signals.times, tmp_path)
+    run, skipped = run_cases(bench, cases, Fraction(25))
+    results = HEAD | case_results([comparison for _, comparison in run]) | {"skipped": skipped}
+    page = write_cases_page(results, run, lambda p: bench.clip(p).times, tmp_path)
     assert _outline(page)["img"] == 3  # sound's speaker, pose, result
     assert "| yaw | 1.00 |" in (tmp_path / "report.md").read_text()
 
@@ -138,11 +141,11 @@ def test_strips_are_spread_over_the_video() -> None:
     numbers = chosen_frames(100)
     assert len(numbers) == PICTURES and numbers[0] == 0 and numbers[-1] == 99
     kept: list[np.ndarray] = []
-    frames = [np.full((40, 60, 3), i, np.uint8) for i in range(100)]
-    assert len(list(keep(iter(frames), 100, kept))) == 100
+    frames = [(i / 25, np.full((40, 60, 3), i, np.uint8)) for i in range(100)]
+    assert list(keep(frames, 100, kept)) == frames
     assert [int(picture.mean()) for picture in kept] == numbers
     assert join(kept).shape == (SIDE, PICTURES * SIDE, 3)
-    assert thumbnail(frames[7]).shape == (SIDE, SIDE, 3)
+    assert thumbnail(frames[7][1]).shape == (SIDE, SIDE, 3)
 
 
 def test_the_papers_numbers_stand_beside_ours() -> None:

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from evaluation.fakes import REST, FakeIdentity, FakeTracker, draw, face
+from evaluation.fakes import REST, face
 from pdfgc.errors import InputError
-from pdfgc.evaluation.measurement import Meter
-from pdfgc.evaluation.signals import MEASURES, Signals, pingpong, signals_from_faces
+from pdfgc.evaluation.signals import MEASURES, Signals, choose_measures, pingpong, signals_from_faces
+from pdfgc.face.mesh import BLENDSHAPES, brow_raise, smile_odds
 from pdfgc.motion import MotionTrack
 
 
@@ -37,6 +37,37 @@ def test_each_parameter_moves_its_own_measure_upwards() -> None:
         assert max((abs(v) for k, v in changes.items() if k != measure), default=0) < 0.02, parameter
 
 
+def test_gaze_is_unknown_where_lids_are_nearly_shut_and_nothing_else_is() -> None:
+    still, lids = face(REST | {"gaze_y": 0.1}), [0.0] * 8 + [-0.3, -0.55]
+    faces = [
+        face(REST | {"gaze_y": 0.1 - 0.1 * lid, "lids": lid}) for lid in lids
+    ]  # the iris follows the lids
+    signals = signals_from_faces(range(12), [*faces, None, still])
+    opening = signals.values["blink"]
+    part = opening / np.nanpercentile(opening, 80)
+    assert part[8] < 0.6 and part[9] < part[8]
+    assert np.isfinite(signals.values["gaze_y"]).tolist() == [True] * 8 + [False] * 3 + [True]
+    assert np.ptp(signals.values["gaze_y"][:8]) < 1e-6
+    assert np.isfinite(signals.values["yaw"]).sum() == 11
+    asleep = signals_from_faces(range(3), [face(REST | {"lids": -0.6})] * 3)
+    assert asleep.values["blink"].max() < 0.1 and np.isnan(asleep.values["gaze_x"]).all()
+
+
+def test_brows_that_slide_with_the_pitch_stand_still() -> None:
+    nodding = signals_from_faces(range(5), [face(REST | {"pitch": pitch}) for pitch in (-16, -8, 0, 8, 16)])
+    assert np.ptp(nodding.values["brow"]) < 0.02
+    assert np.ptp(brow_raise(np.stack([face(REST | {"pitch": p}).mesh for p in (-16, 16)]))) > 0.3
+
+
+def test_a_smile_is_what_the_scores_say() -> None:
+    scores = np.zeros((3, 52))
+    scores[1:, BLENDSHAPES.index("mouthSmileLeft")] = 0.5, 1.0
+    scores[1:, BLENDSHAPES.index("mouthSmileRight")] = 0.5, 1.0
+    np.testing.assert_allclose(smile_odds(scores), [-np.log(1001), 0, np.log(1001)])
+    scores[:, BLENDSHAPES.index("mouthSmileRight")] = 0.0
+    assert smile_odds(scores)[2] == pytest.approx(0)  # one side of two
+
+
 def test_resampling_keeps_frames_and_interpolates_between() -> None:
     signals = _signals([0, 1, np.nan, 3, 4])
     np.testing.assert_array_equal(signals.at(signals.times).values["mouth"], [0, 1, np.nan, 3, 4])
@@ -57,27 +88,8 @@ def test_signals_loop_as_motion_tracks_do() -> None:
     assert pingpong(np.array([0.0, 2.0]), 0.0).tolist() == [0, 0]
 
 
-def test_the_meter_times_the_making_and_embeds_some_faces() -> None:
-    pictures = [draw(person=0.4), *[draw()] * 6, draw(present=0.0)]
-    measurement = Meter(FakeTracker(), FakeIdentity()).measure((i / 25, p) for i, p in enumerate(pictures))
-    assert len(measurement.signals) == 8
-    assert measurement.signals.found.tolist() == [True] * 7 + [False]
-    assert measurement.embeddings.shape == (2, 128)
-    assert measurement.seconds >= 0
-
-
-def test_sensor_noise_shows_the_tracker_on_frozen_pictures() -> None:
-    frozen = [(i / 25, draw(yaw=5.0)) for i in range(20)]
-    meter = Meter(FakeTracker(), FakeIdentity())
-    assert np.ptp(meter.measure(frozen).signals.values["yaw"]) == 0
-    noisy = meter.measure(frozen, sensor_noise=2.0)
-    assert 0 < noisy.signals.values["yaw"].std() < 0.5
-    np.testing.assert_array_equal(
-        noisy.signals.values["yaw"], meter.measure(frozen, sensor_noise=2.0).signals.values["yaw"]
-    )
-
-
-def test_no_frames_are_no_signals() -> None:
-    measurement = Meter(FakeTracker(), FakeIdentity()).measure([])
-    assert len(measurement.signals) == 0
-    assert measurement.embeddings.shape == (0, 128)
+def test_measures_are_chosen_by_name() -> None:
+    assert choose_measures([]) == tuple(MEASURES)
+    assert choose_measures(["yaw", "mouth"]) == ("mouth", "yaw")
+    with pytest.raises(InputError, match="got 'jaw'"):
+        choose_measures(["jaw"])

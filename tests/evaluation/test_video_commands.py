@@ -14,6 +14,7 @@ from pdfgc.errors import InputError
 from pdfgc.evaluation import judges, video_commands
 from pdfgc.evaluation.scores import IN_STEP, METRICS, choose_metrics
 from pdfgc.evaluation.scoring import match_by_name
+from pdfgc.evaluation.session import split_names
 from pdfgc.evaluation.syncnet import SyncNet
 from pdfgc.face import tracker
 from pdfgc.priors import identity
@@ -95,6 +96,52 @@ def test_what_needs_weights_says_so(faked: None, folders: tuple[Path, Path], tmp
         assert f"needs {weights}'s weights" in results["summary"][name]["reason"]
 
 
+def test_networks_that_cannot_be_had_cost_their_own_metrics_alone(
+    faked: None, folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def absent() -> Any:
+        raise InputError("its weights are not here")
+
+    for module, name in ((judges, "lpips_distance"), (judges, "vgg_extractor"), (identity, "FaceIdentity")):
+        monkeypatch.setattr(module, name, absent)
+    asked = "psnr,lpips,csim,lmd,fid_vgg"
+    summary = _evaluate(folders, tmp_path / "out", metrics=asked)["summary"]
+    assert summary["psnr"]["value"] and summary["lmd"]["value"] is not None
+    for name in ("lpips", "fid_vgg"):
+        assert summary[name]["value"] is None and "its weights are not here" in summary[name]["reason"]
+    assert summary["csim"]["value"] is None and "recognised" in summary["csim"]["reason"]
+    monkeypatch.undo()
+    monkeypatch.setattr(tracker, "FaceTracker", CountingTracker)
+    monkeypatch.setattr(identity, "FaceIdentity", FakeIdentity)
+    monkeypatch.setattr(judges, "lpips_distance", lambda: lambda a, b: 0.5)
+    later = _evaluate(folders, tmp_path / "out", metrics="lpips,csim")["summary"]
+    assert later["lpips"]["value"] == 0.5 and later["csim"]["value"] is not None
+
+
+def test_what_is_compared_is_said_and_odd_videos_cost_no_others(
+    faked: None, folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    for side in folders:
+        write_clip(side / "tiny one.mp4", [draw()[:32, :32]] * 3)
+        write_clip(side / "wall.mp4", [draw(present=0.0)] * 12, sound=False)
+        (side / "torn.mp4").write_bytes((side / "a.mp4").read_bytes()[:900])
+    write_clip(folders[0] / "short.mp4", performance(10, **MOVING), fps=30)
+    write_clip(folders[1] / "short.mp4", performance(30, **MOVING))
+    results = _evaluate(folders, tmp_path / "out")
+    clips = {clip["name"]: clip for clip in results["clips"]}
+    assert set(clips) == {"a", "b", "short", "tiny one", "wall"}
+    assert [entry["name"] for entry in results["skipped"]] == ["torn"]
+    assert clips["short"]["about"]["frames_of_pair"] == {"generated": 10, "truth": 30, "compared": 10}
+    assert "different rates" in clips["short"]["metrics"]["jitter"]["reason"]
+    assert "too small" in clips["tiny one"]["metrics"]["lpips"]["reason"]
+    wall = clips["wall"]["metrics"]
+    assert wall["psnr"]["value"] == 100 and all(
+        wall[name]["value"] is None and wall[name]["reason"]
+        for name in wall
+        if name not in ("psnr", "ssim", "lpips")
+    )
+
+
 def test_sync_with_weights_by_path(faked: None, folders: tuple[Path, Path], tmp_path: Path) -> None:
     torch.manual_seed(0)
     torch.save(SyncNet().state_dict(), tmp_path / "syncnet_v2.model")
@@ -163,14 +210,25 @@ def test_names_that_do_not_match(tmp_path: Path) -> None:
         write_clip(tmp_path / name / f"{name}.mp4", [draw()] * 2)
     with pytest.raises(InputError, match="none of the 1 here is among the 1 there"):
         match_by_name(tmp_path / "one", tmp_path / "two")
-    write_clip(tmp_path / "one" / "one.mov", [draw()] * 2)
-    with pytest.raises(InputError, match="share one"):
-        match_by_name(tmp_path / "one", tmp_path / "one")
     with pytest.raises(InputError, match="expected a folder of videos"):
         match_by_name(tmp_path / "absent", tmp_path / "one")
 
 
+def test_sub_folders_count_and_shared_names_are_told_of(tmp_path: Path) -> None:
+    for side in ("ours", "theirs"):
+        for name in ("anna/001.MP4", "b b.mp4", "bob/frames/0.png"):
+            (tmp_path / side / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / side / name).touch()
+    (tmp_path / "ours" / "b b.mov").touch()
+    matched, told = match_by_name(tmp_path / "ours", tmp_path / "theirs")
+    assert [name for name, _, _ in matched] == ["anna/001", "bob/frames"]
+    assert matched[1][1] == tmp_path / "ours" / "bob" / "frames"
+    assert "b b.mov and" in told[0] and "share a name" in told[0]
+    assert told[1] == f"{tmp_path / 'theirs' / 'b b.mp4'} has no video of that name in {tmp_path / 'ours'}"
+
+
 def test_metrics_are_chosen_by_name() -> None:
+    assert split_names("LSE-C, lmd_m,") == ["lse_c", "lmd_m"]
     assert choose_metrics([], sound_offset=True) == METRICS
     assert set(METRICS) - set(choose_metrics([])) == {IN_STEP}
     assert choose_metrics(["lmd", "psnr"]) == ("psnr", "lmd")

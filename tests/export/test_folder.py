@@ -21,6 +21,7 @@ from pdfgc.face.geometry import apply_pose, canonical_face
 from pdfgc.model import Model, load
 from pdfgc.motion import FACTORS
 from pdfgc.networks.sketch import draw_sketches
+from pdfgc.networks.triangles import draw_triangles
 from random_model import write_random_model
 
 FRAMES = 3
@@ -119,6 +120,7 @@ def test_a_runtime_without_torch_paints_the_same_frames(folder: Path, model: Mod
         portrait_sketch=draw_sketches(mesh[None], 64),
         mesh=meshes,
         sketch=draw_sketches(meshes, 64),
+        triangles=draw_triangles(meshes, 64),
     )["frames"]
     assert frames.shape == expected.shape == (FRAMES, 64, 64, 3)
     assert frames.dtype == np.uint8 and expected.std() > 10

@@ -6,8 +6,10 @@ import pytest
 import torch
 
 from pdfgc.face.geometry import MESH_POINTS, apply_pose, canonical_face
+from pdfgc.face.mesh import LIPS_INNER
 from pdfgc.networks.mesh_warp import MeshWarpGenerator, Window, warp
-from pdfgc.networks.sketch import SKETCH_CHANNELS, draw_sketches
+from pdfgc.networks.sketch import LIPS, MOUTH, SKETCH_CHANNELS, draw_sketches
+from pdfgc.networks.triangles import draw_triangles
 
 SIZE = 64
 
@@ -30,12 +32,20 @@ def _sketch(mesh: torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(draw_sketches(mesh.numpy(), SIZE)).float() / 255
 
 
+def _triangles(mesh: torch.Tensor) -> torch.Tensor:
+    return torch.from_numpy(draw_triangles(mesh.numpy(), SIZE))
+
+
 @torch.no_grad()
 def test_untrained_and_undriven_it_gives_the_portrait(generator: MeshWarpGenerator) -> None:
     portrait = torch.rand(1, 3, SIZE, SIZE) * 1.8 - 0.9
     mesh = _meshes(1)
     frame, _, offsets = generator(
-        generator.encode(portrait), generator.flows(mesh, mesh), _sketch(mesh), _sketch(mesh)
+        generator.encode(portrait),
+        generator.flows(mesh, mesh),
+        _sketch(mesh),
+        _sketch(mesh),
+        _triangles(mesh),
     )
     assert offsets.abs().max() < 1e-5
     assert torch.allclose(frame, portrait, atol=1e-3)
@@ -50,9 +60,9 @@ def test_a_window_is_the_same_part_of_the_whole_frame(generator: MeshWarpGenerat
     meshes = _meshes(2)
     features = random.encode(torch.rand(1, 3, SIZE, SIZE)).expand(2)
     source, driving = _sketch(meshes[:1]).expand(2, -1, -1, -1), _sketch(meshes)
-    flows = random.flows(meshes[:1].expand(2, -1, -1), meshes)
-    whole, _, _ = random(features, flows, source, driving)
-    part, _, _ = random(features, flows, source, driving, Window(16, 24, 32))
+    flows, triangles = random.flows(meshes[:1].expand(2, -1, -1), meshes), _triangles(meshes)
+    whole, _, _ = random(features, flows, source, driving, triangles)
+    part, _, _ = random(features, flows, source, driving, triangles, Window(16, 24, 32))
     inner = 12  # away from the window's border, where convolutions see padding
     assert torch.allclose(
         part[..., inner:-inner, inner:-inner],
@@ -61,13 +71,44 @@ def test_a_window_is_the_same_part_of_the_whole_frame(generator: MeshWarpGenerat
     )
 
 
+@torch.no_grad()
+def test_untrained_it_shuts_a_mouth_over_what_was_in_it(generator: MeshWarpGenerator) -> None:
+    """White teeth between grey lips are gone, although a smooth flow would leave them where the lips meet."""
+    size = 256  # a mouth of some pixels
+    shut = _meshes(1)
+    shut[:, LIPS_INNER[11:]] = shut[:, LIPS_INNER[9:0:-1]]  # the lips meet
+    below = shut[0, :, 1] > shut[0, LIPS_INNER[0], 1]
+    below[list(LIPS_INNER[:11])] = False
+    below[list(LIPS_INNER[11:])] = True
+    opened = shut + 0.1 * torch.tensor([0.0, 1.0, 0.0]) * below[:, None]  # the jaw has dropped
+    sketches = [torch.from_numpy(draw_sketches(mesh.numpy(), size)).float() / 255 for mesh in (opened, shut)]
+    teeth = sketches[0][:, MOUTH : MOUTH + 1]
+    portrait = 2 * _eroded(teeth) - 1
+    frame, _, _ = generator(
+        generator.encode(portrait.expand(-1, 3, -1, -1)),
+        generator.flows(opened, shut),
+        *sketches,
+        torch.from_numpy(draw_triangles(shut.numpy(), size)),
+    )
+    lips = sketches[1][:, LIPS] > 0.9
+    assert (portrait > 0).sum() > 100, "there were teeth"
+    assert (frame[:, 0][lips] > 0).float().mean() < 0.01
+
+
+def _eroded(mask: torch.Tensor) -> torch.Tensor:
+    """A mask `[1, 1, S, S]` without a pixel of its rim: lips are seldom traced to the pixel."""
+    return -torch.nn.functional.max_pool2d(-mask, 3, 1, 1)
+
+
 def test_gradients_reach_every_weight(generator: MeshWarpGenerator) -> None:
     meshes = _meshes(2)
     features = generator.encode(torch.rand(2, 3, SIZE, SIZE))
     own, driving = meshes[:1].expand(2, -1, -1), meshes
     for parameter in generator.parameters():
         parameter.data.add_(0.01 * torch.randn_like(parameter))
-    frame, painted, _ = generator(features, generator.flows(own, driving), _sketch(own), _sketch(driving))
+    frame, painted, _ = generator(
+        features, generator.flows(own, driving), _sketch(own), _sketch(driving), _triangles(driving)
+    )
     (frame.square().mean() + painted.mean()).backward()
     unreached = [name for name, parameter in generator.named_parameters() if parameter.grad is None]
     assert unreached == []

@@ -9,10 +9,13 @@ import pytest
 import torch
 
 from pdfgc.config import load_config
-from pdfgc.networks.mesh_warp import MeshWarpGenerator
+from pdfgc.face.geometry import POSE_SCALE
+from pdfgc.networks.mesh_warp import MeshWarpGenerator, Window
 from pdfgc.networks.patch_discriminator import PatchDiscriminator
 from pdfgc.networks.sketch import draw_sketches
-from pdfgc.training.painting import Painting
+from pdfgc.networks.triangles import draw_triangles
+from pdfgc.priors.face_features import FaceFeatures
+from pdfgc.training.painting import Painting, motion_difference
 from pdfgc.training.stage import Batch
 from synthetic import talking_meshes
 
@@ -24,7 +27,7 @@ def painting() -> Painting:
     torch.manual_seed(0)
     settings = load_config("tiny").stages.stage3
     generator = MeshWarpGenerator(channels=8, flow_channels=8, context=1)
-    return Painting(generator, PatchDiscriminator(4), None, settings, SIZE)
+    return Painting(generator, PatchDiscriminator(4), None, None, settings, SIZE)
 
 
 def _batch(painting: Painting, still: bool = False) -> Batch:
@@ -39,6 +42,7 @@ def _batch(painting: Painting, still: bool = False) -> Batch:
         "pictures": torch.from_numpy(pictures),
         "meshes": points,
         "sketches": torch.from_numpy(sketches),
+        "triangles": torch.from_numpy(np.stack([draw_triangles(pair[1:], SIZE) for pair in meshes])),
         "window": painting.draw_window(random, points),
     }
 
@@ -72,3 +76,44 @@ def test_the_discriminators_loss_reaches_only_the_discriminator(painting: Painti
     painting.discriminator_losses(_batch(painting))["judge"].backward()
     assert all(p.grad is None for p in painting.generator.parameters())
     assert all(p.grad is not None for p in painting.discriminator.parameters())
+
+
+class _Scales:
+    """A teacher that sees a face as wide as the picture is bright on average, with one score, the same."""
+
+    licence = ""
+
+    def __call__(self, pictures: torch.Tensor, meshes: torch.Tensor) -> FaceFeatures:
+        brightness = pictures.mean((1, 2, 3))[:, None]
+        mesh = POSE_SCALE * brightness[..., None].expand(-1, 478, 3)
+        return FaceFeatures(mesh.flatten(1), brightness, mesh)
+
+
+def test_the_motion_difference_is_of_points_in_centimetres_and_of_scores(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pdfgc.training.painting.point_weights", lambda: torch.ones(478, 1))
+    target = torch.zeros(2, 3, 8, 8)
+    painted = torch.full((2, 3, 4, 4), 0.4, requires_grad=True)  # a quarter of the picture: 0.1 brighter
+    difference = motion_difference(_Scales(), painted, target, torch.zeros(2, 478, 3), Window(4, 0, 4))
+    assert difference.item() == pytest.approx(0.1 + 0.1)
+    difference.backward()
+    assert painted.grad is not None and (painted.grad != 0).all()
+    same = motion_difference(_Scales(), target[..., :4, 4:], target, torch.zeros(2, 478, 3), Window(4, 0, 4))
+    assert same.item() == 0
+
+
+def test_the_teacher_looks_at_so_many_frames_as_are_asked_for(painting: Painting) -> None:
+    looked: list[int] = []
+
+    class Counting(_Scales):
+        def __call__(self, pictures: torch.Tensor, meshes: torch.Tensor) -> FaceFeatures:
+            looked.append(len(pictures))
+            return super().__call__(pictures, meshes)
+
+    batch = _batch(painting)
+    assert "motion" not in painting.generator_losses(batch, 0)
+    painting.teacher = Counting()
+    painting.settings = replace(painting.settings, watched=3)
+    assert painting.generator_losses(batch, 0)["motion"] > 0
+    assert looked == [3, 3], "painted ones and true ones"

@@ -45,6 +45,7 @@ def test_one_augmentation_for_all_frames_and_the_sketches_follow(clips: ClipSet)
         "pictures": (3, 3, 32, 32),
         "meshes": (3, 478, 3),
         "sketches": (3, 6, 32, 32),
+        "triangles": (2, 32, 32),
     }
     plain, mirrored = (augmented(clips.clips[0], np.array([4]), 64, mirror=flag) for flag in (False, True))
     assert np.array_equal(mirrored["pictures"].numpy(), plain["pictures"].numpy()[..., ::-1])

@@ -80,7 +80,7 @@ def test_stage_logs_its_losses(trained: Path, stage: str, losses: set[str]) -> N
 def test_codes_alone_are_measured_on_held_out_people(trained: Path, shards: Path, tmp_path: Path) -> None:
     for stage in ("stage1", "stage2-lips", "stage2-eyes", "stage2-pose"):
         shutil.copytree(trained / stage, tmp_path / stage)
-    changes = [*_changes(), "data.held_out=[person_3]", "weights.l1=0", "weights.flow=0"]
+    changes = [*_changes(), "data.held_out=[person_3]", "weights.l1=0", "weights.flow=0", "weights.motion=0"]
     train("stage3", data=shards, run=tmp_path, preset="tiny", changes=changes)
     last = json.loads((tmp_path / "stage3" / "log.jsonl").read_text().splitlines()[-1])
     held = last["validation"]

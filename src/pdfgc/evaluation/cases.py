@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pdfgc.data.jobs import files_below
 from pdfgc.errors import InputError
 from pdfgc.media.suffixes import VIDEO_SUFFIXES
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+
+REPORT_PARTS = ("cache", "generated", "portraits", "truth")
+"""Folders of a report that hold pictures and videos."""
 
 DRIVERS = ("audio", "lips", "pose", "eyes", "gaze", "blink", "expression")
 """Arguments of `Avatar.animate` that a case may name."""
@@ -38,32 +45,62 @@ class Case:
         return {name: Path(value) for name, value in self.drivers.items() if value not in WORDS}
 
 
-def list_clips(data: Path) -> list[Path]:
-    """Videos of a folder (by name), of a list, or a single video.
+def list_clips(data: Path, report: Path | None = None) -> list[Path]:
+    """Videos of a folder and its sub-folders (by name), of a list, or a single video.
 
     A list is a `.txt` with one path a line (`#` begins a comment) or a `.tsv` with a column `file`; its paths
     are relative to it.
 
+    Args:
+        data: the folder, list or video.
+        report: a folder whose videos do not count; those of reports, which hold a results.json, never do.
+
     Raises:
         InputError: nothing there, no video in it, or a listed file is missing.
     """
-    return _list_files(data, VIDEO_SUFFIXES, "video")
+    return _list_files(data, VIDEO_SUFFIXES, "video", report)
 
 
-def list_portraits(data: Path) -> list[Path]:
+def list_portraits(data: Path, report: Path | None = None) -> list[Path]:
     """Pictures and videos of a folder, of a list as for `list_clips`, or a single one."""
-    return _list_files(data, PICTURE_SUFFIXES | VIDEO_SUFFIXES, "picture or video")
+    return _list_files(data, PICTURE_SUFFIXES | VIDEO_SUFFIXES, "picture or video", report)
 
 
-def _list_files(data: Path, suffixes: frozenset[str], what: str) -> list[Path]:
+def names_of(paths: Sequence[Path]) -> list[str]:
+    """The shortest ends of paths that tell them apart: `a.mp4`, or `one/a.mp4` where there is `two/a.mp4` too."""
+    depth = [1] * len(paths)
+    while True:
+        ends = ["/".join(path.parts[-n:]) for path, n in zip(paths, depth, strict=True)]
+        count = Counter(ends)
+        longer = [i for i, end in enumerate(ends) if count[end] > 1 and depth[i] < len(paths[i].parts)]
+        if not longer:
+            return ends
+        for i in longer:
+            depth[i] += 1
+
+
+def outside_reports(files: Sequence[Path], data: Path, report: Path | None) -> list[Path]:
+    """The files of a folder that lie in no report: neither in `report` nor in a sub-folder with a results.json."""
+    own = set() if report is None else {report.resolve()} | {report.resolve() / name for name in REPORT_PARTS}
+
+    @cache
+    def reported(folder: Path) -> bool:
+        if folder == data:
+            return False
+        return folder.resolve() in own or (folder / "results.json").exists() or reported(folder.parent)
+
+    return [path for path in files if not reported(path.parent)]
+
+
+def _list_files(data: Path, suffixes: frozenset[str], what: str, report: Path | None) -> list[Path]:
     if data.is_dir():
-        found = sorted(p for p in data.iterdir() if p.suffix.lower() in suffixes)
+        found = outside_reports(files_below(data, suffixes), data, report)
     elif not data.is_file():
         raise InputError(f"expected a folder, a list or a {what} at {data}, but nothing is there")
     elif data.suffix.lower() in suffixes:
         found = [data]
     else:
-        found = [data.parent / name for name in _listed_names(data)]
+        found = list(dict.fromkeys(data.parent / name for name in _listed_names(data)))
         missing = [p for p in found if not p.exists()]
         if missing:
             raise InputError(f"{data} lists {missing[0]}, which does not exist")

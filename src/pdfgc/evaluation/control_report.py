@@ -13,7 +13,7 @@ from pdfgc.evaluation import page
 from pdfgc.evaluation.cases import Case, is_filmed
 from pdfgc.evaluation.charts import Curves, draw_curves
 from pdfgc.evaluation.protocols import REPLAY, Comparison
-from pdfgc.evaluation.report import SHOWN, cell_text
+from pdfgc.evaluation.report import cell_text, columns, write_results
 from pdfgc.evaluation.signals import MEASURES, pingpong
 from pdfgc.evaluation.strips import chosen_frames, strip_of_video, to_jpeg
 from pdfgc.evaluation.tables import markdown, number
@@ -22,16 +22,23 @@ from pdfgc.files import atomic_path
 WANTED_MOVEMENT = 0.35
 """Movement of what is not driven, relative to the driver's own, that the project's goal allows."""
 
+UNITS = (
+    "Errors are in cm (mouth, brow), log-odds of MediaPipe's score (smile), eye widths (blink, gaze) and degrees; gaze "
+    "counts where eyes are open."
+)
+"""What the numbers of a control matrix are in."""
+
 ABOUT = (
     "Each row drives one factor (or all) by a clip while everything else is held. Blue: what is meant to follow, "
     "with its correlation and, below, its mean error. White to red: what should stay still, with its movement "
     "relative to the driver's own (goal: at most 0.35). The row 'nothing' shows what the trackers see in a frozen "
-    "picture, 'driver itself' what they see in a perfect result."
+    f"picture, 'driver itself' what they see in a perfect result. {UNITS}"
 )
 
 
 def write_control_page(results: dict[str, Any], comparisons: Sequence[Comparison], folder: Path) -> Path:
-    """Writes `report.html` and `report.md` of a control matrix; the path of the page."""
+    """Writes `results.json`, `report.html` and `report.md` of a control matrix; the path of the page."""
+    write_results(results, folder)
     parts = [
         page.heading("Control matrix", ABOUT, results),
         "<h2>What moves when one factor is driven</h2>",
@@ -49,32 +56,31 @@ def write_control_page(results: dict[str, Any], comparisons: Sequence[Comparison
 
 def write_cases_page(
     results: dict[str, Any],
-    cases: Sequence[Case],
-    comparisons: Sequence[Comparison],
+    run: Sequence[tuple[Case, Comparison]],
     times_of: Callable[[Path], np.ndarray],
     folder: Path,
 ) -> Path:
-    """Writes `report.html` and `report.md` of cases.
+    """Writes `results.json`, `report.html` and `report.md` of cases.
 
     Args:
         results: what is written of them.
-        cases: what was rendered.
-        comparisons: of `run_cases`, in their order.
+        run: of `run_cases`: what was rendered.
         times_of: seconds of the frames of a filmed driver.
         folder: that exists.
 
     Returns:
         the page.
     """
+    write_results(results, folder)
     about = "Each case renders a portrait under the drivers that its file names; each factor is compared with its own."
     sections = []
-    for case, source, comparison in zip(results["cases"], cases, comparisons, strict=True):
+    for case, (source, comparison) in zip(results["cases"], run, strict=True):
         pictures = _driver_rows(source, comparison.output.signals.times, times_of)
         if comparison.output.strip is not None:
             pictures.append(("result", comparison.output.strip.read_bytes()))
         parts = [page.table(case_rows(case)), page.figure(pictures), draw_curves(_curves(comparison))]
         sections.append(page.clip_section(comparison.pair, _overall(case), parts))
-    parts = [page.heading("Cases", about, results), page.key(), *sections]
+    parts = [page.heading("Cases", about, results), page.left_out(results), page.key(), *sections]
     text = "".join(
         f"\n## {case['pair']}\n\n{_overall(case)}\n\n{markdown(case_rows(case))}" for case in results["cases"]
     )
@@ -84,18 +90,20 @@ def write_cases_page(
 
 def heat_map(results: dict[str, Any]) -> str:
     """The matrix with colours: blue where movement is wanted, white to red where it is not."""
+    shown = columns(results)
     rows = []
     for row, cells in results["matrix"].items():
-        rows.append((row, [_heat_cell(cells[measure], measure) for measure in SHOWN]))
-    return page.heat_map(SHOWN, rows)
+        rows.append((row, [_heat_cell(cells[measure], measure) for measure in shown]))
+    return page.heat_map(shown, rows)
 
 
 def control_markdown(results: dict[str, Any]) -> str:
     """The matrix as a Markdown table: bold where movement is wanted (correlation, error)."""
-    lines = [["driven", *SHOWN, "SFace"]]
+    shown = columns(results)
+    lines = [["driven", *shown, "SFace"]]
     for row, cells in results["matrix"].items():
         likeness = number(results["rows"][row]["identity"]["value"])
-        lines.append([row, *(cell_text(cells[m], m, wanted=("**", "**")) for m in SHOWN), likeness])
+        lines.append([row, *(cell_text(cells[m], m, wanted=("**", "**")) for m in shown), likeness])
     return markdown(lines)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from pdfgc.evaluation.result import MetricResult
 
 MIN_FRAMES = 10
-"""Fewest frames with a face on both sides for a correlation."""
+"""Fewest frames that are known on both sides for a correlation."""
 
 
 def correlation(driver: np.ndarray, output: np.ndarray, min_sd: float) -> MetricResult:
@@ -26,7 +26,7 @@ def correlation(driver: np.ndarray, output: np.ndarray, min_sd: float) -> Metric
     settings = {"min_frames": MIN_FRAMES, "min_driver_sd": min_sd}
     reason = None
     if samples < MIN_FRAMES:
-        reason = f"fewer than {MIN_FRAMES} frames with a face in both"
+        reason = f"fewer than {MIN_FRAMES} frames in which both are known"
     elif driver[known].std() < min_sd:
         reason = "the driver does not move this measure"
     elif output[known].std() < 1e-6:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pdfgc.errors import InputError
-from pdfgc.evaluation.cases import list_clips
+from pdfgc.evaluation.cases import list_clips, names_of, outside_reports
 
 if TYPE_CHECKING:
     from pdfgc.data.jobs import Job
@@ -34,7 +34,12 @@ class SourceClip:
 
 
 def list_test_clips(
-    data: Path, layout: str, test_list: Path | None, limit: int | None, seed: int
+    data: Path,
+    layout: str,
+    test_list: Path | None,
+    limit: int | None,
+    seed: int,
+    report: Path | None = None,
 ) -> list[SourceClip]:
     """The clips of a test set.
 
@@ -46,18 +51,23 @@ def list_test_clips(
             identity for all its clips. Further words of a line are passed over, `#` begins a comment.
         limit: at most so many, spread over the identities.
         seed: draws which.
+        report: a folder whose videos do not count, see `cases.list_clips`.
 
     Raises:
         InputError: nothing there, or a listed clip that is not in the dataset.
     """
-    if layout == "folder" and (test_list is None or not data.is_dir()):
-        clips = [_plain(path) for path in list_clips(data)]
+    if layout == "folder" and not data.is_dir():
+        jobs = [_plain(path) for path in list_clips(data)]
     else:
         from pdfgc.data.layouts import list_jobs
 
-        jobs = [job for job in list_jobs(data, layout) if not job.cut]  # type: ignore[arg-type]
-        clips = [_of_job(job) for job in (jobs if test_list is None else _listed(jobs, test_list))]
-    _require_unique(clips)
+        every = [job for job in list_jobs(data, layout) if not job.cut]  # type: ignore[arg-type]
+        kept = set(outside_reports([job.video for job in every], data, report))
+        jobs = [job for job in every if job.video in kept]
+        if not jobs:
+            raise InputError(f"expected videos below {data}, but there are none outside reports")
+    chosen = jobs if test_list is None else _listed(jobs, test_list)
+    clips = _of_jobs(chosen)
     return clips if limit is None else spread(clips, limit, seed)
 
 
@@ -76,31 +86,45 @@ def spread(clips: Sequence[SourceClip], limit: int, seed: int) -> list[SourceCli
     return [clip for clip in clips if clip in taken]
 
 
-def partners(clips: Sequence[SourceClip], seed: int) -> list[SourceClip]:
-    """For each clip another one, of another person where there is one, drawn by `seed`.
+def partners(clips: Sequence[SourceClip], index: int, seed: int) -> list[SourceClip]:
+    """The clips that clip number `index` may be crossed with, in the order in which they are to be tried.
 
-    Raises:
-        InputError: there is only one clip.
+    They are drawn by `seed`, whatever the other clips are tried with: all clips of other people, or, where there
+    are none, the person's own others.
     """
-    if len(clips) < 2:
-        raise InputError("expected at least two clips for a protocol that crosses clips, got one")
-    draw = random.Random(seed)
-    chosen = []
-    for clip in clips:
-        others = [other for other in clips if other.identity != clip.identity]
-        chosen.append(draw.choice(others or [other for other in clips if other is not clip]))
-    return chosen
+    clip = clips[index]
+    others = [other for other in clips if other.identity != clip.identity]
+    others = others or [other for other in clips if other is not clip]
+    return random.Random(f"{seed} {clip.name}").sample(others, len(others))
 
 
-def _plain(path: Path) -> SourceClip:
+def _plain(path: Path) -> Job:
+    from pdfgc.data.jobs import Job
     from pdfgc.data.layouts.folder import guess_identity
 
-    return SourceClip(path.stem, path, path, guess_identity(path.name))
+    return Job(path, path.name, guess_identity(path.name))
 
 
-def _of_job(job: Job) -> SourceClip:
-    name = str(Path(job.name).with_suffix("")) if Path(job.name).suffix == job.video.suffix else job.name
-    return SourceClip(name.replace("/", "_"), job.video, job.sound or job.video, job.identity)
+def _of_jobs(jobs: Sequence[Job]) -> list[SourceClip]:
+    """The clips of jobs; where two share a name, more of their paths tells them apart, or else the suffix."""
+    names = [_stem(job) for job in jobs]
+    if len(set(names)) < len(names):
+        names = names_of([job.video.with_suffix("") for job in jobs])
+    if len(set(names)) < len(names):
+        names = names_of([job.video for job in jobs])
+    clips: dict[str, SourceClip] = {}
+    for name, job in zip((name.replace("/", "_") for name in names), jobs, strict=True):
+        if name in clips:
+            raise InputError(
+                f"expected clips of different names, but {clips[name].video} and {job.video} share one"
+            )
+        clips[name] = SourceClip(name, job.video, job.sound or job.video, job.identity)
+    return list(clips.values())
+
+
+def _stem(job: Job) -> str:
+    """A job's name without the suffix of its video."""
+    return str(Path(job.name).with_suffix("")) if Path(job.name).suffix == job.video.suffix else job.name
 
 
 def _listed(jobs: Sequence[Job], test_list: Path) -> list[Job]:
@@ -111,7 +135,7 @@ def _listed(jobs: Sequence[Job], test_list: Path) -> list[Job]:
     names = [line.split("#")[0].split()[0] for line in lines if line.split("#")[0].strip()]
     by_name: dict[str, list[Job]] = defaultdict(list)
     for job in jobs:
-        stem = str(Path(job.name).with_suffix("")) if Path(job.name).suffix == job.video.suffix else job.name
+        stem = _stem(job)
         for key in {stem, stem.replace("/", "_"), job.identity}:
             by_name[key].append(job)
     chosen: dict[str, Job] = {}
@@ -131,13 +155,3 @@ def _key(name: str) -> str:
     while len(parts) > 1 and parts[0] in known:
         parts = parts[1:]
     return "/".join(part for part in parts if part not in ("video", "audio"))
-
-
-def _require_unique(clips: Sequence[SourceClip]) -> None:
-    seen: dict[str, SourceClip] = {}
-    for clip in clips:
-        if clip.name in seen:
-            raise InputError(
-                f"expected clips of different names, but {seen[clip.name].video} and {clip.video} share one"
-            )
-        seen[clip.name] = clip

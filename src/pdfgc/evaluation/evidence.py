@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from pdfgc.evaluation.identity import STRIDE
-from pdfgc.evaluation.measurement import EMBEDDING, Identity, TimedFrame, Tracker
+from pdfgc.evaluation.identity import EMBEDDING, STRIDE
 from pdfgc.evaluation.signals import MEASURES, Signals, signals_from_faces
 from pdfgc.evaluation.store import Arrays
 
@@ -20,6 +19,24 @@ LANDMARKS, SCORES = 68, 52
 
 REFERENCE_SIDE = 256.0
 """Pixels of the head crop in whose units landmark distances are given."""
+
+
+TimedFrame = tuple[float, np.ndarray]
+"""Seconds, and an RGB picture `[H, W, 3]` uint8."""
+
+
+class Tracker(Protocol):
+    """What is asked of a tracker; `pdfgc.face.tracker.FaceTracker` is one."""
+
+    def detect(self, image: np.ndarray) -> Sequence[Face]:
+        """Faces of an RGB picture `[H, W, 3]` uint8, the largest first."""
+
+
+class Identity(Protocol):
+    """What is asked of a face recogniser; `pdfgc.priors.identity.FaceIdentity` is one."""
+
+    def embed(self, image: np.ndarray, face: Face) -> np.ndarray:
+        """`[128]` embedding of a face in an RGB picture."""
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from pdfgc.evaluation.result import MetricResult
 
+if TYPE_CHECKING:
+    from pdfgc.face.tracker import Face
+
 STRIDE = 5
 """Every how many frames the face is embedded (neighbouring frames are almost the same)."""
+
+EMBEDDING = 128
+"""Length of an SFace embedding."""
+
+
+class Unrecognised:
+    """Stands in for SFace where its weights cannot be had: every embedding is unknown."""
+
+    def embed(self, image: np.ndarray, face: Face) -> np.ndarray:
+        """`[128]` of NaN."""
+        return np.full(EMBEDDING, np.nan, np.float32)
 
 
 def identity(portrait: np.ndarray, output: np.ndarray) -> MetricResult:
@@ -20,8 +36,8 @@ def identity(portrait: np.ndarray, output: np.ndarray) -> MetricResult:
     settings = {"model": "SFace", "stride": STRIDE}
     output = output[np.isfinite(output).all(-1)]
     norms = np.linalg.norm(output, axis=-1) * np.linalg.norm(portrait)
-    if not len(output) or not norms.all():
-        return MetricResult("identity", None, "cosine", 0, settings, "no face to compare")
+    if not len(output) or not norms.all() or not np.isfinite(norms).all():
+        return MetricResult("identity", None, "cosine", 0, settings, "no face that is recognised")
     return MetricResult(
         "identity", float(np.mean(output @ portrait / norms)), "cosine", len(output), settings
     )

@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from pdfgc.errors import InputError, NoSoundError
-from pdfgc.evaluation.evidence import Evidence, collect
+from pdfgc.evaluation.evidence import Evidence, Identity, Tracker, collect
 from pdfgc.evaluation.features import Extractor, frame_features, inception_extractor, vgg_extractor
 from pdfgc.evaluation.identity import STRIDE
-from pdfgc.evaluation.measurement import Identity, Tracker
 from pdfgc.evaluation.metrics.lpips import STRIDE as LPIPS_STRIDE
 from pdfgc.evaluation.metrics.lse import SHIFT, mean_distances
 from pdfgc.evaluation.pixels import Distance, compare_pixels, lpips_distance
@@ -28,7 +27,7 @@ class Judges:
     """Looks at videos, each thing once.
 
     Args:
-        tracker, identity: see `Meter`.
+        tracker, identity: look at faces.
         store: where what was seen is kept.
         syncnet: SyncNet's published weights, or None where they are not at hand.
         inception: FID's published weights, or None.
@@ -54,6 +53,8 @@ class Judges:
         self.syncnet = syncnet
         self.inception = inception
         self.emoca = emoca
+        self.without_lpips: str | None = None
+        """Why there is no LPIPS, once it was looked for in vain."""
 
     def load_given(self) -> None:
         """Loads the weights that were given, so that bad ones are told of before any video is made.
@@ -76,18 +77,23 @@ class Judges:
             frames = ((float(frame.time), frame.image) for frame in read_frames(path))
             return collect(frames, self.tracker, self.identity).to_arrays()
 
-        arrays = self.store.get(look, evidence=self.store.digest(path), identity_stride=STRIDE)
+        arrays = self.store.get(
+            look,
+            evidence=self.store.digest(path),
+            identity_stride=STRIDE,
+            identity=type(self.identity).__name__,
+        )
         return Evidence.from_arrays(arrays)
 
     def pixels(self, generated: Path, truth: Path, rows: tuple[np.ndarray, np.ndarray]) -> Arrays:
-        """PSNR, SSIM and LPIPS of matching frames, see `compare_pixels`."""
+        """PSNR, SSIM and, where its weights can be had, LPIPS of matching frames, see `compare_pixels`."""
         digests = [self.store.digest(generated), self.store.digest(truth)]
         matching = [[int(row) for row in side] for side in rows]
         return self.store.get(
             lambda: compare_pixels(generated, truth, rows, self._lpips),
             pixels=digests,
             rows=matching,
-            lpips_stride=LPIPS_STRIDE,
+            lpips_stride=None if self._lpips is None else LPIPS_STRIDE,
         )
 
     def reconstruction(self, path: Path) -> Arrays:
@@ -164,8 +170,12 @@ class Judges:
         return self.store.digest(path)
 
     @cached_property
-    def _lpips(self) -> Distance:
-        return lpips_distance()
+    def _lpips(self) -> Distance | None:
+        try:
+            return lpips_distance()
+        except InputError as error:
+            self.without_lpips = f"not computed: {error}"
+            return None
 
     @cached_property
     def _vgg(self) -> Extractor:

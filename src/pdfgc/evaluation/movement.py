@@ -34,7 +34,7 @@ def movement(pairs: Sequence[tuple[np.ndarray, np.ndarray]], min_sd: float) -> M
     known = [(d[np.isfinite(d)], o[np.isfinite(o)]) for d, o in pairs]
     usable = [(d, o) for d, o in known if min(len(d), len(o)) >= MIN_FRAMES]
     if not usable:
-        reason = f"fewer than {MIN_FRAMES} frames with a face"
+        reason = f"fewer than {MIN_FRAMES} frames in which it is known"
         return MetricResult("movement", None, "", 0, settings, reason)
     driver_sd = float(np.sqrt(np.mean([d.var() for d, _ in usable])))
     output_sd = float(np.sqrt(np.mean([o.var() for _, o in usable])))

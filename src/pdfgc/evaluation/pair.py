@@ -13,6 +13,9 @@ from pdfgc.evaluation.judges import Judges, read_sound
 from pdfgc.evaluation.pixels import comparable
 from pdfgc.evaluation.store import Arrays
 
+SMALLEST = 64
+"""Pixels of the shorter side from which on pictures are compared: LPIPS's network sees nothing in smaller ones."""
+
 
 class Pair:
     """Two videos, and what the judges see in them at the same moments.
@@ -59,6 +62,18 @@ class Pair:
         """What is seen in the truth at these moments."""
         return self._all_theirs.take(self.rows[1])
 
+    @property
+    def still(self) -> bool:
+        """Whether the truth is a single picture."""
+        return len(self._all_theirs) == 1
+
+    def frames(self) -> dict[str, int]:
+        """How many frames each video has and how many moments are compared, where they were looked at; else nothing."""
+        if "rows" not in self.__dict__:
+            return {}
+        ours, theirs = len(self._all_ours), len(self._all_theirs)
+        return {"generated": ours, "truth": theirs, "compared": len(self.rows[0])}
+
     @cached_property
     def pixels(self) -> Arrays | str:
         """See `compare_pixels`, or why pictures cannot be compared."""
@@ -68,6 +83,8 @@ class Pair:
         if not comparable(*sizes):
             shapes = " and ".join(f"{w} x {h}" for w, h in sizes)
             return f"pictures of {shapes} pixels do not show the same part of the world"
+        if min(map(min, sizes)) < SMALLEST:
+            return f"pictures of less than {SMALLEST} pixels are too small to compare"
         if not len(self.rows[0]):
             return "the videos have no moment in common"
         return self.judges.pixels(self.generated, self.truth, self.rows)
@@ -128,5 +145,7 @@ def _silence(audio: np.ndarray, times: np.ndarray) -> np.ndarray:
     from pdfgc.media.audio import SPEECH_RATE
     from pdfgc.silence import speech_share
 
+    if not len(times):
+        return np.zeros(0, bool)
     heard = speech_share(torch.from_numpy(audio), torch.from_numpy(times).float(), SPEECH_RATE)
     return heard.numpy() <= 0

@@ -26,7 +26,7 @@ def comparable(generated: tuple[int, int], truth: tuple[int, int]) -> bool:
 
 
 def compare_pixels(
-    generated: Path, truth: Path, rows: tuple[np.ndarray, np.ndarray], distance: Distance
+    generated: Path, truth: Path, rows: tuple[np.ndarray, np.ndarray], distance: Distance | None
 ) -> Arrays:
     """PSNR and SSIM of matching frames, LPIPS of every `STRIDE`-th; frames are held one pair at a time.
 
@@ -35,10 +35,10 @@ def compare_pixels(
     Args:
         generated, truth: videos or folders of frames.
         rows: of `match_frames`.
-        distance: LPIPS.
+        distance: LPIPS, or None to do without.
 
     Returns:
-        `{"psnr": [N], "ssim": [N], "lpips": [ceil(N / STRIDE)]}`.
+        `{"psnr": [N], "ssim": [N], "lpips": [ceil(N / STRIDE)]}`; without a distance `lpips` is `[0]`.
     """
     psnr: list[float] = []
     ssim: list[float] = []
@@ -46,7 +46,7 @@ def compare_pixels(
     for ours, theirs in _pairs(generated, truth, rows):
         if ours.shape != theirs.shape:
             theirs = _resize(theirs, ours.shape[1], ours.shape[0])
-        if len(psnr) % STRIDE == 0:
+        if distance is not None and len(psnr) % STRIDE == 0:
             lpips.append(distance(ours, theirs))
         psnr.append(frame_psnr(ours, theirs))
         ssim.append(frame_ssim(ours, theirs))

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 
 from pdfgc.errors import InputError
-from pdfgc.evaluation.bench import Bench
-from pdfgc.evaluation.cases import Case, is_filmed
-from pdfgc.evaluation.measurement import Measurement
+from pdfgc.evaluation.bench import Bench, Measurement
+from pdfgc.evaluation.cases import Case, is_filmed, names_of
 from pdfgc.evaluation.result import summarise
 from pdfgc.evaluation.signals import pingpong
 from pdfgc.evaluation.sound_lag import OffsetOf, mouth_in_step
@@ -81,6 +80,7 @@ class Comparison:
 
     Attributes:
         pair: names of the clip and the portrait, or of the case.
+        clip: the driving clip, or the file of the case's sound, where there is one.
         row: name of the row, or of the case.
         drivers: measure -> `[T]` signal of the driver that it is compared with, at the output's times.
         own: the measures that were meant to move.
@@ -89,6 +89,7 @@ class Comparison:
     """
 
     pair: str
+    clip: Path | None
     row: str
     drivers: dict[str, np.ndarray]
     own: tuple[str, ...]
@@ -111,10 +112,11 @@ def control_matrix(
     """
     comparisons: list[Comparison] = []
     skipped: list[dict[str, str]] = []
-    jobs = [(clip, row) for clip in clips for row in ROWS]
-    for clip, row in track(jobs, len(jobs), "control matrix"):
-        portrait = clip if portraits is None else portraits[clips.index(clip) % len(portraits)]
-        pair = f"{clip.name} -> {portrait.name}"
+    pictures = clips if portraits is None else [portraits[i % len(portraits)] for i in range(len(clips))]
+    pairs = list(zip(names_of(clips), clips, pictures, strict=True))
+    jobs = [(*pair, row) for pair in pairs for row in ROWS]
+    for name, clip, portrait, row in track(jobs, len(jobs), "control matrix"):
+        pair = f"{name} -> {name if portrait == clip else portrait.name}"
         try:
             comparisons.append(_control_row(bench, pair, clip, portrait, row))
         except InputError as error:
@@ -130,7 +132,7 @@ def _control_row(bench: Bench, pair: str, clip: Path, portrait: Path, row: Row) 
     if "audio" in row.arguments and not info.has_audio:
         raise InputError("the clip has no sound")
     driver = bench.clip(clip).signals
-    picture, embedding = bench.portrait_picture(portrait)
+    picture, embedding = bench.portrait(portrait)
     frames = min(int(bench.seconds * info.fps), len(driver))
     if row is REPLAY:
         output = bench.replay(clip, frames)
@@ -141,51 +143,63 @@ def _control_row(bench: Bench, pair: str, clip: Path, portrait: Path, row: Row) 
         still = {"audio": str(bench.silence()), "lips": "hold"}
         output = bench.perform(picture, still, info.fps, frames, SENSOR_NOISE)
     aligned = driver.at(output.signals.times)
-    return Comparison(pair, row.name, aligned.values, row.own, output, embedding)
+    return Comparison(pair, clip, row.name, aligned.values, row.own, output, embedding)
 
 
-def run_cases(bench: Bench, cases: list[Case], fps: Fraction) -> list[Comparison]:
+def run_cases(
+    bench: Bench, cases: list[Case], fps: Fraction
+) -> tuple[list[tuple[Case, Comparison]], list[dict[str, str]]]:
     """Renders each case and compares every factor with the file that drove it.
 
     A driver shorter than the performance runs to and fro (`pingpong`, the default of `animate`), and so does
     its signal here.
+
+    Returns:
+        each case with its comparison, and what was left out: `{"name", "reason"}`.
     """
-    comparisons = []
+    run: list[tuple[Case, Comparison]] = []
+    skipped: list[dict[str, str]] = []
     for case in track(cases, len(cases), "cases"):
-        picture, embedding = bench.portrait_picture(case.portrait)
-        output = bench.perform(picture, case.drivers, fps)
-        drivers: dict[str, np.ndarray] = {}
-        for argument, path in case.files().items():
-            if not is_filmed(path):
-                continue
-            signals = bench.clip(path).signals
-            aligned = signals.at(pingpong(output.signals.times, float(signals.times[-1])))
-            drivers |= {measure: aligned.values[measure] for measure in MEASURES_OF[argument]}
-        own = tuple(drivers)
-        comparisons.append(Comparison(case.name, case.name, drivers, own, output, embedding))
-    return comparisons
+        try:
+            run.append((case, _run_case(bench, case, fps)))
+        except InputError as error:
+            log.warning("left out %s: %s", case.name, error)
+            skipped.append({"name": case.name, "reason": str(error)})
+    return run, skipped
 
 
-def mouths_in_step(comparisons: list[Comparison], clips: list[Path], offset_of: OffsetOf) -> dict[str, Any]:
+def _run_case(bench: Bench, case: Case, fps: Fraction) -> Comparison:
+    picture, embedding = bench.portrait(case.portrait)
+    output = bench.perform(picture, case.drivers, fps)
+    files = case.files()
+    drivers: dict[str, np.ndarray] = {}
+    for argument, path in files.items():
+        if not is_filmed(path):
+            continue
+        signals = bench.clip(path).signals
+        aligned = signals.at(pingpong(output.signals.times, float(signals.times[-1])))
+        drivers |= {measure: aligned.values[measure] for measure in MEASURES_OF[argument]}
+    return Comparison(case.name, files.get("audio"), case.name, drivers, tuple(drivers), output, embedding)
+
+
+def mouths_in_step(comparisons: list[Comparison], offset_of: OffsetOf) -> dict[str, Any]:
     """The mouth against the speaker of the sound, with each clip's own sound offset taken out.
 
     Args:
         comparisons: of `control_matrix`.
-        clips: its clips.
         offset_of: measures the offset.
 
     Returns:
         `mouth_in_step`, the mean over clips, and `sound_offsets`, what was found for each.
     """
-    by_name = {clip.name: clip for clip in clips}
     found: dict[str, Any] = {}
     results = []
     for comparison in comparisons:
-        if comparison.row != "lips by audio":
+        if comparison.row != "lips by audio" or comparison.clip is None:
             continue
         name = comparison.pair.split(" -> ")[0]
         try:
-            found[name] = offset_of(by_name[name])
+            found[name] = offset_of(comparison.clip)
         except InputError as error:
             found[name] = {"reason": str(error)}
             continue

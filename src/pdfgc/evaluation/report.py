@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pdfgc.evaluation.correlation import correlation
-from pdfgc.evaluation.found_faces import found_faces
+from pdfgc.evaluation.found_faces import found_faces, open_eyes
 from pdfgc.evaluation.identity import identity
 from pdfgc.evaluation.lip_sync import mouth_correlations
 from pdfgc.evaluation.movement import movement
@@ -25,28 +25,41 @@ SHOWN = ("mouth", "smile", "brow", "blink", "gaze_x", "gaze_y", "pitch", "yaw", 
 COVERS = "rendering from motion codes; not reading drivers, not writing or measuring the video"
 
 
-def control_results(comparisons: Sequence[Comparison]) -> dict[str, Any]:
+def control_results(
+    comparisons: Sequence[Comparison], measures: Sequence[str] = tuple(MEASURES)
+) -> dict[str, Any]:
     """The control matrix over all pairs, each pair's own numbers, and what moves most where it should not.
 
-    Each cell of `matrix[row][measure]` holds `movement`; the wanted ones also `correlation`, `error` and
-    `centred_error` against the driver.
+    Args:
+        comparisons: of `control_matrix`.
+        measures: columns out of `MEASURES`.
+
+    Returns:
+        Each cell of `matrix[row][measure]` holds `movement`; the wanted ones also `correlation`, `error` and
+        `centred_error` against the driver.
     """
     rows = list(dict.fromkeys(c.row for c in comparisons))
     by_row = {row: [c for c in comparisons if c.row == row] for row in rows}
-    matrix = {row: {m: _cell(members, m) for m in MEASURES} for row, members in by_row.items()}
+    matrix = {row: {m: _cell(members, m) for m in measures} for row, members in by_row.items()}
     spoken = by_row.get("lips by audio", [])
     return {
         "matrix": matrix,
         "rows": {row: _overall(members) for row, members in by_row.items()},
         "mouth_against_speaker": _mouth(spoken),
         "largest_unwanted": _largest_unwanted(matrix),
-        "pairs": [_pair(c) for c in comparisons],
+        "pairs": [_pair(c, measures) for c in comparisons],
     }
+
+
+def columns(results: dict[str, Any]) -> list[str]:
+    """The measures that the table shows: the usual ones, or all that were chosen."""
+    measured = next(iter(results["matrix"].values()))
+    return list(measured) if len(measured) < len(MEASURES) else list(SHOWN)
 
 
 def case_results(comparisons: Sequence[Comparison]) -> dict[str, Any]:
     """Every case with the measures that its files drove."""
-    return {"cases": [_pair(c) for c in comparisons]}
+    return {"cases": [_pair(c, list(c.drivers)) for c in comparisons]}
 
 
 def _cell(members: list[Comparison], measure: str) -> dict[str, Any]:
@@ -74,7 +87,8 @@ def _overall_of(comparison: Comparison) -> dict[str, MetricResult]:
     output = comparison.output
     return {
         "found_faces": found_faces(output.signals.found),
-        "identity": identity(comparison.portrait, output.embeddings),
+        "open_eyes": open_eyes(output.signals.found, output.signals.values["gaze_x"]),
+        "identity": identity(comparison.portrait, output.seen.embeddings),
         "frames_per_second": speed(len(output.signals), output.seconds, covers=COVERS),
     }
 
@@ -99,7 +113,7 @@ def _largest_unwanted(matrix: dict[str, dict[str, Any]]) -> dict[str, Any]:
     for row, cells in matrix.items():
         unwanted = {
             m: cells[m]["movement"]["value"]
-            for m in SHOWN
+            for m in columns({"matrix": matrix})
             if not cells[m]["wanted"] and cells[m]["movement"]["value"] is not None
         }
         if unwanted:
@@ -108,10 +122,11 @@ def _largest_unwanted(matrix: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return largest
 
 
-def _pair(comparison: Comparison) -> dict[str, Any]:
+def _pair(comparison: Comparison, names: Sequence[str]) -> dict[str, Any]:
     output = comparison.output.signals
     measures: dict[str, Any] = {}
-    for measure, driver in comparison.drivers.items():
+    for measure in names:
+        driver = comparison.drivers[measure]
         pairs = [(driver, output.values[measure])]
         measures[measure] = {"movement": movement(pairs, MEASURES[measure].min_sd).to_json()}
         if measure in comparison.own:
@@ -136,11 +151,12 @@ def write_results(results: dict[str, Any], folder: Path) -> Path:
 
 def control_table(results: dict[str, Any]) -> str:
     """The matrix as text: `r error` where movement is wanted, relative movement elsewhere."""
-    lines = [["driven", *SHOWN, "SFace", "found", "fps"]]
+    shown = columns(results)
+    lines = [["driven", *shown, "SFace", "found", "fps"]]
     for row, cells in results["matrix"].items():
         overall = results["rows"][row]
         ends = [_number(overall[n]["value"]) for n in ("identity", "found_faces", "frames_per_second")]
-        lines.append([row, *(cell_text(cells[m], m) for m in SHOWN), *ends])
+        lines.append([row, *(cell_text(cells[m], m) for m in shown), *ends])
     notes = [
         "wanted: [correlation, mean error]; elsewhere: movement relative to the driver's own; - undefined"
     ]

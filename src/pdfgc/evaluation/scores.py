@@ -71,7 +71,9 @@ def _of_pixels(name: str, metric: Callable[[np.ndarray], MetricResult]) -> Calla
     def measure(pair: Pair) -> MetricResult:
         if isinstance(pair.pixels, str):
             return replace(metric(np.zeros(0)), reason=pair.pixels)
-        return metric(pair.pixels[name])
+        result = metric(pair.pixels[name])
+        missing = pair.judges.without_lpips if name == "lpips" else None
+        return replace(result, reason=missing) if result.value is None and missing else result
 
     return measure
 
@@ -100,7 +102,7 @@ def _of_weights(result: MetricResult, digest: str) -> MetricResult:
 
 
 def _jitter(pair: Pair) -> MetricResult:
-    if not pair.same_rate:
+    if len(pair.ours) > 1 and not pair.same_rate:
         return MetricResult("jitter", None, "ratio", 0, {}, "the videos run at different rates")
     scales = pair.judges.evidence(pair.generated).scale, pair.judges.evidence(pair.truth).scale
     return jitter(pair.ours.landmarks, pair.theirs.landmarks, *scales)
@@ -117,8 +119,7 @@ def _gaze(pair: Pair) -> MetricResult:
 def _silence(pair: Pair) -> MetricResult:
     if pair.silent is None:
         return MetricResult("silence_mouth", None, "cm", 0, {}, "neither video has sound")
-    mouths = (e.signals.values["mouth"] for e in (pair.ours, pair.theirs))
-    ours, theirs = mouths
+    ours, theirs = (e.signals.values["mouth"] for e in (pair.ours, pair.theirs))
     return silence_mouth(ours, pair.silent, pair.ours.times, theirs)
 
 
@@ -153,8 +154,8 @@ def _sync(name: str) -> Callable[[Pair], MetricResult]:
         settings["weights_sha256"] = pair.judges.store.digest(pair.judges.syncnet)
         try:
             seen = pair.judges.sync_distances(pair.generated)
-        except NoSoundError as error:
-            return MetricResult(name, None, "", 0, settings, str(error))
+        except NoSoundError:
+            return MetricResult(name, None, "", 0, settings, "the generated video has no sound")
         if seen is None:
             return MetricResult(name, None, "", 0, settings, "no face, or fewer than 6 frames")
         return lse(*seen, settings)[name]
@@ -168,8 +169,8 @@ def _sync_small(name: str) -> Callable[[Pair], MetricResult]:
         settings["weights_sha256"] = pair.judges.sync_judge_digest
         try:
             seen = pair.judges.sync_small_distances(pair.generated)
-        except NoSoundError as error:
-            return MetricResult(name, None, "", 0, settings, str(error))
+        except NoSoundError:
+            return MetricResult(name, None, "", 0, settings, "the generated video has no sound")
         return sync_small(*seen, settings)[name]
 
     return measure
@@ -180,7 +181,11 @@ SCORES: dict[str, Score] = {
     "ssim": Score("SSIM", "likeness of structure", "picture", "higher", _of_pixels("ssim", ssim)),
     "lpips": Score("LPIPS", "difference as eyes see it", "picture", "lower", _of_pixels("lpips", lpips)),
     "csim": Score(
-        "CSIM", "likeness of the person", "identity", "higher", lambda p: csim(*matched_embeddings(p))
+        "CSIM",
+        "likeness of the person",
+        "identity",
+        "higher",
+        lambda p: csim(*matched_embeddings(p), still=p.still),
     ),
     "lmd": Score("LMD", "distance of 68 landmarks", "face", "lower", lambda p: _landmarks(p, mouth=False)),
     "lmd_m": Score(
@@ -254,9 +259,13 @@ def _fid(pairs: Sequence[Pair]) -> MetricResult:
 
 def _fid_vgg(pairs: Sequence[Pair]) -> MetricResult:
     judges = pairs[0].judges
-    ours = np.concatenate([judges.vgg_features(pair.generated) for pair in pairs])
-    theirs = np.concatenate([judges.vgg_features(pair.truth) for pair in pairs])
-    return frechet("fid_vgg", ours, theirs, {"network": "ImageNet VGG16, means of its last 512 maps"})
+    settings = {"network": "ImageNet VGG16, means of its last 512 maps"}
+    try:
+        ours = np.concatenate([judges.vgg_features(pair.generated) for pair in pairs])
+        theirs = np.concatenate([judges.vgg_features(pair.truth) for pair in pairs])
+    except InputError as error:  # the videos were read before, so it is the weights
+        return MetricResult("fid_vgg", None, "", 0, settings, f"not computed: {error}")
+    return frechet("fid_vgg", ours, theirs, settings)
 
 
 POOLS: dict[str, Pool] = {

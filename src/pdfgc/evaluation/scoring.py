@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pdfgc.errors import InputError
+from pdfgc.evaluation.cases import PICTURE_SUFFIXES
 from pdfgc.evaluation.judges import Judges
 from pdfgc.evaluation.pair import Pair
 from pdfgc.evaluation.result import MetricResult, summarise
@@ -58,6 +60,7 @@ def score_trials(
     for trial in track(trials, len(trials), "scores"):
         try:
             results = _score(trial, metrics)
+            frames = trial.comparisons[0][0].frames()
         except InputError as error:
             log.warning("left out %s: %s", trial.name, error)
             skipped.append({"name": trial.name, "reason": str(error)})
@@ -67,7 +70,8 @@ def score_trials(
                 pair.forget()
         scored.append((trial, results))
         numbers = {name: result.to_json() for name, result in results.items()}
-        clips.append({"name": trial.name, "about": trial.about, "metrics": numbers})
+        about = trial.about | {"frames_of_pair": frames}
+        clips.append({"name": trial.name, "about": about, "metrics": numbers})
     summary = _summary(scored, metrics, lse_reference)
     return {"summary": summary, "clips": clips, "skipped": skipped}
 
@@ -110,15 +114,16 @@ def match_by_name(generated: Path, truth: Path) -> tuple[list[tuple[str, Path, P
     """Videos of two folders that share a name, whatever their suffix.
 
     Args:
-        generated, truth: folders of videos, or of folders of numbered frames.
+        generated, truth: folders of videos, or of folders of numbered frames; sub-folders count, and their names are
+            a part of the videos' (`anna/001`).
 
     Returns:
-        `(name, generated file, true file)` by name, and a sentence about each file without a partner.
+        `(name, generated file, true file)` by name, and a sentence about each file that is not compared.
 
     Raises:
-        InputError: not a folder, two files of one name, or nothing that matches.
+        InputError: not a folder, or nothing that matches.
     """
-    ours, theirs = _by_name(generated), _by_name(truth)
+    (ours, unclear), (theirs, unclear_too) = _by_name(generated), _by_name(truth)
     shared = sorted(ours.keys() & theirs.keys())
     if not shared:
         raise InputError(
@@ -132,23 +137,33 @@ def match_by_name(generated: Path, truth: Path) -> tuple[list[tuple[str, Path, P
         f"{theirs[name]} has no video of that name in {generated}"
         for name in sorted(theirs.keys() - ours.keys())
     ]
-    return [(name, ours[name], theirs[name]) for name in shared], lonely
+    return [(name, ours[name], theirs[name]) for name in shared], unclear + unclear_too + lonely
 
 
-def _by_name(folder: Path) -> dict[str, Path]:
+def _by_name(folder: Path) -> tuple[dict[str, Path], list[str]]:
+    """Name -> video, and a sentence about each name that several videos share."""
     if not folder.is_dir():
         raise InputError(f"expected a folder of videos at {folder}, but there is none")
-    found: dict[str, Path] = {}
+    found: dict[str, list[Path]] = defaultdict(list)
+    for path in _videos_below(folder):
+        named = path if path.is_dir() else path.with_suffix("")
+        found[named.relative_to(folder).as_posix()].append(path)
+    shared = [f"{' and '.join(map(str, paths))} share a name" for paths in found.values() if len(paths) > 1]
+    return {name: paths[0] for name, paths in found.items() if len(paths) == 1}, shared
+
+
+def _videos_below(folder: Path) -> Iterator[Path]:
+    """Videos, and folders that hold pictures, which are the frames of one."""
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in VIDEO_SUFFIXES and not path.is_dir():
+        if path.name.startswith("."):
             continue
-        name = path.name if path.is_dir() else path.stem
-        if name in found:
-            raise InputError(
-                f"expected one video of each name in {folder}, but {found[name]} and {path} share one"
-            )
-        found[name] = path
-    return found
+        if not path.is_dir():
+            if path.suffix.lower() in VIDEO_SUFFIXES:
+                yield path
+        elif any(file.suffix.lower() in PICTURE_SUFFIXES for file in path.iterdir()):
+            yield path
+        else:
+            yield from _videos_below(path)
 
 
 def video_trials(matched: Sequence[tuple[str, Path, Path]], judges: Judges) -> list[Trial]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pdfgc.errors import InputError
+from pdfgc.evaluation.metrics.blinks import LEAST_OPEN, USUAL
 
 if TYPE_CHECKING:
     from pdfgc.face.tracker import Face
@@ -30,9 +31,18 @@ class Measure:
     centred: bool = False
 
 
+NEARLY_SHUT = 0.6
+"""Part of the usual opening of the eyes (`USUAL`) below which the gaze is not known: the tracker's irises follow lids
+that close. On rendered heads whose eyes and lids are independent (docs/heads_3d.md) vertical gaze follows the lids at
+r 0.89, of the frames that are left at 0.43, and no frame with open lids is lost."""
+
+BROWS_SLIDE = 0.0125
+"""Centimetres that the tracker's brows rise with each degree of pitch that it sees, while true brows stand still: the
+slope on rendered heads, which is taken off."""
+
 MEASURES: dict[str, Measure] = {
     "mouth": Measure("cm", 0.06, centred=True),
-    "smile": Measure("cm", 0.07, centred=True),
+    "smile": Measure("log-odds", 0.15, centred=True),
     "brow": Measure("cm", 0.035, centred=True),
     "blink": Measure("eye widths", 0.01, centred=True),
     "gaze_x": Measure("eye widths", 0.01, centred=True),
@@ -49,8 +59,21 @@ MEASURES: dict[str, Measure] = {
 }
 """Everything measured on a face, in the order of the report's columns.
 
-`pitch`, `yaw`, `roll` come from `fit_pose` (weak perspective, free of framing), `matrix_*` from MediaPipe's
-own 4x4 matrix (perspective with a guessed camera). `blink` is the opening of the eyes, mean of both."""
+`smile` is `mesh.smile_odds`, `brow` is `mesh.brow_raise` less what `BROWS_SLIDE` with the pitch. `gaze_x` and `gaze_y`
+are NaN where lids are `NEARLY_SHUT`. `pitch`, `yaw`, `roll` come from `fit_pose` (weak perspective, free of framing),
+`matrix_*` from MediaPipe's own 4x4 matrix (perspective with a guessed camera). `blink` is the opening of the eyes, mean
+of both."""
+
+
+def choose_measures(names: Sequence[str]) -> tuple[str, ...]:
+    """Checked names, in the order of `MEASURES`; none means all.
+
+    Raises:
+        InputError: an unknown name.
+    """
+    if unknown := [name for name in names if name not in MEASURES]:
+        raise InputError(f"expected measures out of {', '.join(MEASURES)}, got {unknown[0]!r}")
+    return tuple(name for name in MEASURES if name in names or not names)
 
 
 @dataclass(frozen=True)
@@ -59,7 +82,7 @@ class Signals:
 
     Attributes:
         times: `[T]` float64 seconds, increasing.
-        values: measure -> `[T]` float64, NaN in frames without a face.
+        values: measure -> `[T]` float64, NaN in frames without a face (gaze: and with nearly shut eyes).
         found: `[T]` bool, a face was found.
     """
 
@@ -73,7 +96,7 @@ class Signals:
     def at(self, times: np.ndarray) -> Signals:
         """The signals at other times, linear between frames and held past the ends.
 
-        A value is NaN if a frame that it needs is without a face. `found` is that of the nearest frame.
+        A value is NaN if one of the two frames that it needs does not know it. `found` is that of the nearest frame.
 
         Raises:
             InputError: there are no frames.
@@ -105,18 +128,21 @@ def signals_from_faces(times: Sequence[float], faces: Sequence[Face | None]) -> 
     values = {name: np.full(len(faces), np.nan) for name in MEASURES}
     seen = [face for face in faces if face is not None]
     if seen:
-        measured = _measure(np.stack([f.mesh for f in seen]), np.stack([f.matrix for f in seen]))
+        meshes, matrices, scores = (
+            np.stack([getattr(face, name) for face in seen]) for name in ("mesh", "matrix", "blendshapes")
+        )
+        measured = _measure(meshes, matrices, scores)
         for name in MEASURES:
             values[name][found] = measured[name]
     return Signals(np.asarray(times, np.float64), values, found)
 
 
-def _measure(meshes: np.ndarray, matrices: np.ndarray) -> dict[str, np.ndarray]:
-    """Measures of `[T, 478, 3]` pixel meshes and `[T, 4, 4]` MediaPipe matrices."""
+def _measure(meshes: np.ndarray, matrices: np.ndarray, scores: np.ndarray) -> dict[str, np.ndarray]:
+    """Measures of `[T, 478, 3]` pixel meshes, `[T, 4, 4]` MediaPipe matrices and `[T, 52]` scores."""
     import torch
 
     from pdfgc.face.geometry import POSE_SCALE, fit_pose, rotation_to_euler
-    from pdfgc.face.mesh import brow_raise, eye_opening, gaze, mouth_opening, smile
+    from pdfgc.face.mesh import brow_raise, eye_opening, gaze, mouth_opening, smile_odds
 
     pose = fit_pose(torch.from_numpy(np.ascontiguousarray(meshes, np.float64))).numpy()
     pixels_per_cm = np.median(np.exp(pose[:, 5])) * POSE_SCALE
@@ -124,12 +150,13 @@ def _measure(meshes: np.ndarray, matrices: np.ndarray) -> dict[str, np.ndarray]:
     turn = turn / np.cbrt(np.linalg.det(turn))[:, None, None]
     matrix_pose = np.degrees(rotation_to_euler(torch.from_numpy(turn)).numpy())
     left, right = eye_opening(meshes)
-    gaze_x, gaze_y = gaze(meshes)
+    opening = (left + right) / 2
+    gaze_x, gaze_y = (np.where(_open(opening), offset, np.nan) for offset in gaze(meshes))
     measured = {
         "mouth": mouth_opening(meshes),
-        "smile": smile(meshes),
-        "brow": brow_raise(meshes),
-        "blink": (left + right) / 2,
+        "smile": smile_odds(scores),
+        "brow": brow_raise(meshes) - BROWS_SLIDE * np.degrees(pose[:, 0]),
+        "blink": opening,
         "gaze_x": gaze_x,
         "gaze_y": gaze_y,
         "shift_x": pose[:, 3] / pixels_per_cm,
@@ -140,6 +167,12 @@ def _measure(meshes: np.ndarray, matrices: np.ndarray) -> dict[str, np.ndarray]:
         measured[name] = np.degrees(pose[:, i])
         measured[f"matrix_{name}"] = matrix_pose[:, i]
     return measured
+
+
+def _open(opening: np.ndarray) -> np.ndarray:
+    """`[T]` whether eyes of these openings are open enough to look somewhere."""
+    usual = np.percentile(opening, USUAL)
+    return (opening >= NEARLY_SHUT * usual) & (usual >= LEAST_OPEN)
 
 
 def pingpong(times: np.ndarray, end: float) -> np.ndarray:

@@ -32,7 +32,7 @@ def offsets(folder: Path) -> OffsetOf:
     The function that comes back raises InputError for a video without sound or without a face.
     """
     from pdfgc.data.sound_offset import listener, offset_of_video
-    from pdfgc.evaluation.cache import file_digest
+    from pdfgc.evaluation.digests import file_digest
     from pdfgc.files import atomic_path
 
     def offset_of(video: Path) -> dict[str, Any]:

@@ -4,57 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pdfgc.evaluation.cache import file_digest, source_files, sources_digest
+from pdfgc.evaluation.digests import file_digest, measuring_digest
 from pdfgc.files import atomic_path
 
 Arrays = dict[str, np.ndarray]
-
-
-MEASURING = (
-    "evaluation/metrics",
-    "evaluation/evidence.py",
-    "evaluation/features.py",
-    "evaluation/identity.py",
-    "evaluation/inception.py",
-    "evaluation/measurement.py",
-    "evaluation/mfcc.py",
-    "evaluation/pixels.py",
-    "evaluation/reconstruction.py",
-    "evaluation/signals.py",
-    "evaluation/sync_judge.py",
-    "evaluation/sync_mouths.py",
-    "evaluation/sync_small.py",
-    "evaluation/sync_track.py",
-    "evaluation/syncnet.py",
-    "data/speech_features.py",
-    "face",
-    "media",
-    "networks/hearing.py",
-    "networks/mel.py",
-    "networks/speech.py",
-    "networks/paper/appearance.py",
-    "priors/emoca.py",
-    "priors/face_crop.py",
-    "priors/face_features.py",
-    "priors/identity.py",
-    "priors/perceptual.py",
-    "priors/state_dicts.py",
-    "priors/tflite_graph.py",
-)
-"""Modules and folders that decide what is measured on a video."""
-
-
-@lru_cache
-def measuring_digest() -> str:
-    """SHA-256 of the sources that decide what is measured on a video: a change makes old arrays void."""
-    return sources_digest(source_files(*MEASURING))
 
 
 class ArrayStore:
@@ -73,13 +32,25 @@ class ArrayStore:
             self._digests[state] = file_digest(path)
         return self._digests[state]
 
-    def get(self, make: Callable[[], Arrays], **parts: Any) -> Arrays:
-        """The arrays that `parts` describe (JSON-able: digests of the inputs, every setting), made if missing.
+    def digests(self, drivers: Mapping[str, str]) -> dict[str, str]:
+        """Drivers by what they hold: the digest of a file's content, or the word itself."""
+        return {n: self.digest(Path(v)) if Path(v).exists() else v for n, v in drivers.items()}
+
+    def key(self, **parts: Any) -> str:
+        """A name for what is described by JSON-able `parts`: the digests of the inputs, and every setting.
 
         The code that measures is a part too (`measuring_digest`).
         """
         described = json.dumps(parts | {"code": measuring_digest()}, sort_keys=True)
-        path = self.folder / f"{hashlib.sha256(described.encode()).hexdigest()[:32]}.safetensors"
+        return hashlib.sha256(described.encode()).hexdigest()[:32]
+
+    def get(self, make: Callable[[], Arrays], **parts: Any) -> Arrays:
+        """The arrays that `parts` describe (see `key`), made if missing."""
+        return self.get_by_key(self.key(**parts), make)
+
+    def get_by_key(self, key: str, make: Callable[[], Arrays]) -> Arrays:
+        """The arrays of a name, made if they are missing or cannot be read."""
+        path = self.folder / f"{key}.safetensors"
         known = _load(path)
         if known is None:
             from safetensors.numpy import save_file

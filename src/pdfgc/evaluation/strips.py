@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+
+from pdfgc.evaluation.evidence import TimedFrame
 
 PICTURES = 8
 """Pictures of a row."""
@@ -55,13 +57,13 @@ def strip_of_video(path: Path, numbers: Sequence[int]) -> np.ndarray | None:
     return join(pictures) if pictures else None
 
 
-def keep(frames: Iterator[np.ndarray], count: int, kept: list[np.ndarray]) -> Iterator[np.ndarray]:
+def keep(frames: Iterable[TimedFrame], count: int, kept: list[np.ndarray]) -> Iterator[TimedFrame]:
     """Passes frames on and keeps thumbnails of those that a row of `count` frames shows."""
     wanted = set(chosen_frames(count))
-    for number, frame in enumerate(frames):
+    for number, (seconds, picture) in enumerate(frames):
         if number in wanted:
-            kept.append(thumbnail(frame))
-        yield frame
+            kept.append(thumbnail(picture))
+        yield seconds, picture
 
 
 def to_jpeg(picture: np.ndarray) -> bytes:

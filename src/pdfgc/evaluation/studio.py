@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pdfgc.errors import InputError
-from pdfgc.evaluation.bench import Puppet, Puppeteer
-from pdfgc.evaluation.cache import code_digest
-from pdfgc.evaluation.cases import PICTURE_SUFFIXES
+from pdfgc.evaluation.bench import MOMENT, Puppet, Puppeteer
 from pdfgc.evaluation.datasets import SourceClip
-from pdfgc.evaluation.measurement import Tracker
+from pdfgc.evaluation.digests import rendering_digest
+from pdfgc.evaluation.evidence import Tracker
+from pdfgc.evaluation.portraits import find_portrait
 from pdfgc.evaluation.store import ArrayStore
 from pdfgc.files import atomic_path
 
@@ -33,12 +33,6 @@ QUALITY = 12
 
 BOX_STRIDE = 5
 """Every how many frames the face is looked for to place the head crop, which is a median."""
-
-MOMENT = 1e-6
-"""Seconds that a frame's time may fall short of the end by rounding."""
-
-PORTRAIT_WITHIN = 100
-"""Frames of a clip among which its portrait is looked for: the first with a face."""
 
 
 @dataclass(frozen=True)
@@ -113,23 +107,12 @@ class Studio:
             InputError: there is no face.
         """
         from pdfgc.face.crop import head_box, visible_square
-        from pdfgc.media.video import read_frames, read_image
 
-        still = source.suffix.lower() in PICTURE_SUFFIXES
-        frames = [read_image(source)] if still else (frame.image for frame in read_frames(source))
-        for number, image in enumerate(islice(frames, PORTRAIT_WITHIN)):
-            if faces := self.tracker.detect(image):
-                box = head_box([faces[0]])
-                shown = visible_square(box, image.shape[1], image.shape[0])
-                part = ((shown.left - box.left) / box.side, (shown.top - box.top) / box.side)
-                picture = source if still else self._write_picture(image, source)
-                return Portrait(
-                    picture,
-                    None if still else number,
-                    (box.left, box.top, box.side),
-                    (*part, shown.side / box.side),
-                )
-        raise InputError(f"found no face in the portrait {source}")
+        found = find_portrait(source, self.tracker, self.folder / "portraits", self.store.digest(source))
+        box = head_box([found.face])
+        shown = visible_square(box, found.image.shape[1], found.image.shape[0])
+        part = ((shown.left - box.left) / box.side, (shown.top - box.top) / box.side, shown.side / box.side)
+        return Portrait(found.picture, found.frame, (box.left, box.top, box.side), part)
 
     def truth(self, clip: SourceClip, portrait: Portrait | None = None) -> Truth:
         """The clip's first `seconds`, cropped as a result that it drives is framed, with its sound.
@@ -182,12 +165,11 @@ class Studio:
             sound: what is heard.
         """
         path = self.folder / "generated" / f"{name}.mp4"
-        files = {key: self.store.digest(Path(v)) if Path(v).exists() else v for key, v in drivers.items()}
         described = {
             "weights": self.weights,
-            "code": code_digest(),
+            "code": rendering_digest(),
             "portrait": self.store.digest(portrait.picture),
-            "drivers": files,
+            "drivers": self.store.digests(drivers),
             "fps": str(fps),
             "frames": frames,
             "sound": None if sound is None else self.store.digest(sound),
@@ -247,15 +229,6 @@ class Studio:
         if not faces:
             raise InputError(f"found no face in {video}")
         return head_box(faces)
-
-    def _write_picture(self, image: np.ndarray, source: Path) -> Path:
-        from PIL import Image
-
-        path = self.folder / "portraits" / f"{source.stem}-{self.store.digest(source)[:8]}.png"
-        if not path.exists():
-            with atomic_path(path) as temporary:
-                Image.fromarray(image).save(temporary)
-        return path
 
 
 def describe(portrait: Portrait) -> dict[str, Any]:

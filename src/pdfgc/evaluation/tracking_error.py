@@ -24,7 +24,7 @@ def tracking_error(
     known = np.isfinite(driver) & np.isfinite(output)
     samples = int(known.sum())
     if not samples:
-        return MetricResult(name, None, unit, 0, settings, "no frame with a face in both")
+        return MetricResult(name, None, unit, 0, settings, "no frame in which both are known")
     difference = output[known] - driver[known]
     if centred:
         difference = difference - difference.mean()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 from pdfgc.errors import InputError
 from pdfgc.evaluation.datasets import SourceClip, partners
@@ -19,6 +19,8 @@ from pdfgc.evaluation.studio import Portrait, Studio, Truth, describe, heard
 from pdfgc.progress import track
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 SYNC = (*OF_FACTORS["lips"], NLSE_C)
 MOTION = (*SYNC, *OF_FACTORS["pose"], *OF_FACTORS["eyes"], "jitter")
@@ -37,6 +39,7 @@ class Setup:
             own choice.
         seed: draws which clips are crossed.
         offset_of: measures the sound's offset, or None.
+        unfit: names of clips that could not be crossed with, so that none is tried twice.
     """
 
     studio: Studio
@@ -45,6 +48,33 @@ class Setup:
     portraits: Sequence[Path] | None
     seed: int
     offset_of: OffsetOf | None
+    unfit: set[str] = field(default_factory=set)
+
+    def crossed(self, index: int, use: Callable[[SourceClip], T]) -> tuple[SourceClip, T]:
+        """The first partner of clip number `index` that can be used, and what became of it.
+
+        Raises:
+            InputError: there is none.
+        """
+        for other in partners(self.clips, index, self.seed):
+            if other.name in self.unfit:
+                continue
+            try:
+                return other, use(other)
+            except InputError as error:
+                log.warning("crossed nothing with %s: %s", other.name, error)
+                self.unfit.add(other.name)
+        raise InputError(f"no other clip can be crossed with {self.clips[index].name}")
+
+    def framed(self, clip: SourceClip) -> tuple[Portrait, Truth]:
+        """The portrait that goes with a clip, and the clip framed as it: the same file whoever asks for it."""
+        given = self.given(self.clips.index(clip))
+        portrait = self.studio.portrait(given or clip.video)
+        return portrait, self.studio.truth(heard(clip), portrait)
+
+    def given(self, index: int) -> Path | None:
+        """The portrait that was given for a clip, or None."""
+        return self.portraits[index % len(self.portraits)] if self.portraits else None
 
     def late(self, truth: Truth, clip: SourceClip) -> dict[str, Any] | None:
         """The offset of a clip's sound, if it is asked for: of the whole clip, for a longer one is surer."""
@@ -67,20 +97,32 @@ class Protocol:
         title: for the report.
         about: one line on what is driven by what.
         make: the trial of clip number i.
+        crosses: whether it takes something from another clip even where portraits are given, or only without them.
     """
 
     name: str
     title: str
     about: str
     make: Callable[[Setup, int], Trial]
+    crosses: Literal["never", "without portraits", "always"] = "never"
+
+    def require(self, clips: int, portraits: bool) -> None:
+        """Raises InputError where there are too few clips."""
+        needs = self.crosses == "always" or (self.crosses == "without portraits" and not portraits)
+        if needs and clips < 2:
+            hint = ", or --portraits" if self.crosses == "without portraits" else ""
+            raise InputError(f"expected at least two clips to cross{hint}, got one")
 
 
 def _self_driving(setup: Setup, index: int, *, expression: str | None = None) -> Trial:
     clip = heard(setup.clips[index])
+    drivers = _drivers(clip) | ({} if expression is None else {"expression": expression})
+    ending = "" if expression is None else f"__{expression}"
+    if (who := setup.given(index)) is not None:
+        return _driven_by_another(setup, clip, who, drivers, ending)
     portrait = setup.studio.portrait(clip.video)
     truth = setup.studio.truth(clip, portrait)
-    drivers = _drivers(clip) | ({} if expression is None else {"expression": expression})
-    name = clip.name if expression is None else f"{clip.name}__{expression}"
+    name = clip.name + ending
     generated = setup.studio.perform(name, portrait, drivers, truth.fps, truth.frames, clip.sound)
     late = setup.late(truth, clip)
     skip = 1 + (portrait.frame or 0)
@@ -94,9 +136,10 @@ def _ablation(setup: Setup, index: int) -> Trial:
 
 
 def _cross_expression(setup: Setup, index: int) -> Trial:
-    clip, other = heard(setup.clips[index]), heard(partners(setup.clips, setup.seed)[index])
-    portrait = setup.studio.portrait(_portrait_of(setup, index, clip))
-    truth, felt = setup.studio.truth(clip, portrait), setup.studio.truth(other)
+    clip = setup.clips[index]
+    portrait, truth = setup.framed(clip)
+    other, (_, felt) = setup.crossed(index, setup.framed)
+    clip = heard(clip)
     drivers = _drivers(clip) | {"expression": str(other.video)}
     name = f"{clip.name}__{other.name}"
     generated = setup.studio.perform(name, portrait, drivers, truth.fps, truth.frames, clip.sound)
@@ -114,17 +157,24 @@ def _cross_expression(setup: Setup, index: int) -> Trial:
 
 def _cross_identity(setup: Setup, index: int) -> Trial:
     clip = heard(setup.clips[index])
-    who = _portrait_of(
-        setup, index, partners(setup.clips, setup.seed)[index] if not setup.portraits else clip
-    )
+    who = setup.given(index)
+    if who is None:
+        who = setup.crossed(index, lambda other: setup.studio.portrait(other.video))[0].video
+    return _driven_by_another(setup, clip, who, _drivers(clip))
+
+
+def _driven_by_another(
+    setup: Setup, clip: SourceClip, who: Path, drivers: dict[str, str], ending: str = ""
+) -> Trial:
+    """A portrait that is not the clip's own frame: what depends on the person is compared with the portrait alone."""
     portrait = setup.studio.portrait(who)
     truth = setup.studio.truth(clip, portrait)
-    name = f"{who.stem}__{clip.name}"
-    drivers = _drivers(clip)
+    name = f"{who.stem}__{clip.name}{ending}"
     generated = setup.studio.perform(name, portrait, drivers, truth.fps, truth.frames, clip.sound)
     late = setup.late(truth, clip)
     moved = Pair(name, generated, truth.video, setup.judges, sound_late=(late or {}).get("seconds"))
-    metrics = tuple(m for m in (*MOTION, *OF_FACTORS["expression"]) if m != "lmd_m")
+    felt = OF_FACTORS["expression"] if drivers["expression"] != "hold" else ()
+    metrics = tuple(m for m in (*MOTION, *felt) if m != "lmd_m")
     likeness = _likeness(setup, name, generated, portrait)
     return Trial(name, ((moved, metrics), likeness), _about(portrait, drivers, truth, late, 0))
 
@@ -149,12 +199,14 @@ PROTOCOLS = {
             "Cross-video expression",
             "portrait, sound, pose and eyes come from one clip, the expression from another person's",
             _cross_expression,
+            "always",
         ),
         Protocol(
             "cross-identity",
             "Cross-identity",
             "a portrait is driven by sound and all motion of another person's clip",
             _cross_identity,
+            "without portraits",
         ),
     )
 }
@@ -183,12 +235,6 @@ def _drivers(clip: SourceClip) -> dict[str, str]:
     video = str(clip.video)
     spoken = {"lips": video} if clip.sound is None else {"audio": str(clip.sound)}
     return spoken | {"pose": video, "eyes": video, "expression": video}
-
-
-def _portrait_of(setup: Setup, index: int, default: SourceClip) -> Path:
-    if not setup.portraits:
-        return default.video
-    return setup.portraits[index % len(setup.portraits)]
 
 
 def _likeness(setup: Setup, name: str, generated: Path, portrait: Portrait) -> tuple[Pair, tuple[str, ...]]:

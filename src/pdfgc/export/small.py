@@ -34,9 +34,10 @@ from pdfgc.motion import FACTORS
 from pdfgc.networks.codec import REST_POSE, driven_mesh, face_codes
 from pdfgc.networks.hearing import SAMPLE_RATE
 from pdfgc.networks.mesh_decoder import MeshDecoder
-from pdfgc.networks.mesh_warp import MeshWarpGenerator, PortraitFeatures, Window
+from pdfgc.networks.mesh_warp import MeshWarpGenerator, PortraitFeatures
 from pdfgc.networks.motion import BLENDSHAPES, MeshMotionEncoder
 from pdfgc.networks.sketch import draw_sketches
+from pdfgc.networks.triangles import draw_triangles, seam_triangles
 
 _MESH = "face mesh in crop units: x right, y down, -1..1 across the head crop, z at the same scale"
 _CODES = {
@@ -45,6 +46,9 @@ _CODES = {
     "eyes": "eye code: gaze 2:4, blink 0, 1, 4, 5",
     "pose": f"pitch, yaw, roll (radians), x, y (crop units), log scale; relative to {list(REST_POSE)}",
 }
+_TRIANGLES = (
+    "drawing of the mesh's triangles at lips and lids: number of the nearest one that faces the camera, or 0"
+)
 _SKETCH = "drawing of the mesh, 0..255: face oval, brows, eyes, irises, lips, inside of the mouth"
 _STEPS = (
     "Find the face (MediaPipe Face Landmarker: 478 points, 52 scores) and crop a square "
@@ -55,9 +59,11 @@ _STEPS = (
     "what nobody drives from the portrait's own codes. Codes of drivers are best smoothed in time.",
     "For speech: `hearing` gives features of up to 30 s of sound (let longer sound overlap by 2 s), `speech` the "
     "lip codes at the frames' times.",
-    "For every frame: `mesh_decoder` gives the mesh, draw its sketch, `generator` paints.",
+    "For every frame: `mesh_decoder` gives the mesh, draw its sketch and its triangles, `generator` paints.",
     "A sketch has one channel for each entry of `constants.sketch` in `export.json`: polygons and circles "
     "through those mesh points, filled with 255, anti-aliased; pixel i of n lies at 2 (i + 0.5) / n - 1 crop units.",
+    "The drawing of triangles holds 1, 2, ... for the entries of `constants.triangles`, the farthest drawn first, "
+    "edges sharp; those whose corners turn counterclockwise in the picture (y down) face away and are left out.",
 )
 
 
@@ -95,6 +101,7 @@ def constants(model: Model) -> dict[str, Any]:
             {"channel": "lips", "fill": [LIPS_OUTER], "never_inside": "mouth"},
             {"channel": "mouth", "fill": [LIPS_INNER]},
         ],
+        "triangles": seam_triangles().tolist(),
         "steps": _STEPS,
     }
 
@@ -161,6 +168,7 @@ def generator_graph(model: Model) -> Graph:
             Input("portrait_sketch", f"of the portrait's mesh: {_SKETCH}", _sketches(source, model.size)),
             Input("mesh", f"of the graph mesh_decoder: {_MESH}", driving, {0: "frames"}),
             Input("sketch", f"of that mesh: {_SKETCH}", _sketches(driving, model.size), {0: "frames"}),
+            Input("triangles", f"of that mesh: {_TRIANGLES}", _triangles(driving, model.size), {0: "frames"}),
         ),
         (Output("frames", "RGB, 0..255", {0: "frames"}),),
     )
@@ -176,6 +184,7 @@ def generator_inputs(portrait: Portrait, driving: Tensor) -> dict[str, np.ndarra
         "portrait_sketch": (portrait.sketch * 255).round().byte().numpy(),
         "mesh": driving.numpy(),
         "sketch": draw_sketches(driving.numpy(), size),
+        "triangles": draw_triangles(driving.numpy(), size),
     }
 
 
@@ -228,14 +237,14 @@ class _Generator(nn.Module):
 
     def forward(self, picture: Tensor, *inputs: Tensor) -> Tensor:
         """The inputs of `generator_graph`, in their order."""
-        *encoded, source, source_sketch, driving, sketch = inputs
-        frames, size = driving.shape[0], sketch.shape[-1]
+        *encoded, source, source_sketch, driving, sketch, triangles = inputs
+        frames = driving.shape[0]
         painted, _, _ = self.generator(
             PortraitFeatures(to_floats(picture), *encoded).expand(frames),
             self.generator.flows(source.expand(frames, -1, -1), driving),
             (source_sketch.float() / 255).expand(frames, -1, -1, -1),
             sketch.float() / 255,
-            Window(0, 0, size),
+            triangles,
         )
         return to_bytes(painted).permute(0, 2, 3, 1)
 
@@ -250,3 +259,7 @@ def _meshes(count: int) -> Tensor:
 
 def _sketches(meshes: Tensor, size: int) -> Tensor:
     return torch.from_numpy(draw_sketches(meshes.numpy(), size))
+
+
+def _triangles(meshes: Tensor, size: int) -> Tensor:
+    return torch.from_numpy(draw_triangles(meshes.numpy(), size))

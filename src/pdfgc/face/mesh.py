@@ -67,6 +67,9 @@ BLENDSHAPES = (
 )  # fmt: skip
 """Names of MediaPipe's 52 scores, in its order."""
 
+LEAST_SCORE = 1e-3
+"""Added to a score and to its opposite before odds are taken."""
+
 _LID_PAIRS = ((3, 13), (4, 12), (5, 11))  # entries of an eye loop: upper lid over lower lid
 _LIP_PAIRS = ((4, 16), (5, 15), (6, 14))  # entries of LIPS_INNER: upper lip over lower lip
 
@@ -130,6 +133,17 @@ def smile(mesh: np.ndarray) -> np.ndarray:
     right, left = points[..., LIPS_OUTER[0], :], points[..., LIPS_OUTER[10], :]
     middle = (points[..., LIPS_OUTER[5], 1] + points[..., LIPS_OUTER[15], 1]) / 2
     return _length(left - right) + (left[..., 1] + right[..., 1]) / 2 - middle
+
+
+def smile_odds(blendshapes: np.ndarray) -> np.ndarray:
+    """How far MediaPipe's scores `[..., 52]` are for a smile: log-odds of `mouthSmile`, mean of both sides, `[...]`.
+
+    From -6.9, where a score of 0.001 is as good as none, over 0 for a half, to 6.9. It follows a smile better than
+    `smile` does, and speech less (docs/decisions.md).
+    """
+    left, right = (blendshapes[..., BLENDSHAPES.index(f"mouthSmile{side}")] for side in ("Left", "Right"))
+    score = (left.astype(np.float64) + right) / 2
+    return np.asarray(np.log((score + LEAST_SCORE) / (1 - score + LEAST_SCORE)))
 
 
 def brow_raise(mesh: np.ndarray) -> np.ndarray:

@@ -1,9 +1,10 @@
 """The generator of preset `small`: it moves the portrait's own pixels and paints only what they cannot show.
 
 One frame: the flows of `flow.py` and the drawings of `sketch.py` go to `FlowNet`, which settles where every pixel
-comes from; the portrait's features are warped there at three scales; `Painter` corrects the flow once more, paints,
-and says how much of each pixel is painted and how much is the portrait's, warped. Everything works on offsets in crop
-units, so the flow has no resolution of its own and a portrait keeps the sharpness it came with.
+comes from; the portrait's features are warped there at three scales, at lips and lids by the mesh's own triangles
+(`triangles.py`); `Painter` corrects the flow once more, paints, and says how much of each pixel is painted and how much
+is the portrait's, warped. Everything works on offsets in crop units, so the flow has no resolution of its own and a
+portrait keeps the sharpness it came with.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from pdfgc.face.geometry import fit_pose
 from pdfgc.networks.flow import RIGID_PLANES_CM, kernel_widths, mesh_flow, pixel_centres, rigid_flows
 from pdfgc.networks.sketch import SKETCH_CHANNELS
+from pdfgc.networks.triangles import triangle_flow, triangle_maps
 
 FLOW_GRID = 64
 _GUESSES = 2 + len(RIGID_PLANES_CM)  # mesh, rigid planes, no motion
@@ -44,6 +46,15 @@ class PortraitFeatures(NamedTuple):
         return PortraitFeatures(*(t.repeat_interleave(times, 0) for t in self))
 
 
+class Flows(NamedTuple):
+    """What the geometry says about driving frames, before any learned part."""
+
+    grid: Tensor
+    """`[B, 2 (1 + planes), G, G]` the mesh flow and the rigid flows, offsets in crop units."""
+    triangles: Tensor
+    """`[B, 1 + T, 7]` the triangles' maps, see `triangles.triangle_maps`."""
+
+
 @dataclass(frozen=True)
 class Window:
     """The square of the output that is painted, in pixels; multiples of 8. Training paints windows to save time."""
@@ -59,18 +70,16 @@ class Window:
         return maps[..., top : top + side, left : left + side]
 
 
-def computed_flows(source: Tensor, driving: Tensor, widths: Tensor) -> Tensor:
-    """What the geometry says about driving frames, before any learned part.
+def computed_flows(source: Tensor, driving: Tensor, widths: Tensor) -> Flows:
+    """The flows that follow from the meshes.
 
     Args:
         source, driving: `[B, 478, 3]` float32 crop meshes of the portrait and of the frames.
         widths: `[478]` from `flow.kernel_widths`.
-
-    Returns:
-        `[B, 2 (1 + planes), G, G]` the mesh flow and the rigid flows, offsets in crop units.
     """
     rigid = rigid_flows(fit_pose(source), fit_pose(driving), FLOW_GRID)
-    return torch.cat([mesh_flow(source, driving, widths, FLOW_GRID), rigid], 1)
+    grid = torch.cat([mesh_flow(source, driving, widths, FLOW_GRID), rigid], 1)
+    return Flows(grid, triangle_maps(source, driving))
 
 
 def warp(maps: Tensor, offsets: Tensor, window: Window | None = None, size: int = 0) -> Tensor:
@@ -147,7 +156,7 @@ class FlowNet(nn.Module):
 
         Args:
             image: `[B, 3, G, G]` the portrait, small.
-            flows: `[B, 2 (1 + planes), G, G]` from `computed_flows`.
+            flows: `[B, 2 (1 + planes), G, G]`, see `Flows.grid`.
             source_sketch, driving_sketch: `[B, SKETCH_CHANNELS, G, G]`, 0..1.
         """
         guesses = [*flows.split(2, 1), torch.zeros_like(flows[:, :2])]
@@ -207,7 +216,13 @@ class Painter(nn.Module):
         _start_at_zero(self.paint)
 
     def forward(
-        self, portrait: PortraitFeatures, offsets: Tensor, shown: Tensor, sketch: Tensor, window: Window
+        self,
+        portrait: PortraitFeatures,
+        offsets: Tensor,
+        shown: Tensor,
+        sketch: Tensor,
+        seams: tuple[Tensor, Tensor],
+        window: Window,
     ) -> tuple[Tensor, Tensor]:
         """Return the frame `[B, 3, w, w]` in -1..1 and the share of painted pixels `[B, 1, w, w]`.
 
@@ -215,6 +230,7 @@ class Painter(nn.Module):
             portrait: the encoded portrait.
             offsets: `[B, 2, G, G]`; shown: `[B, 1, G, G]` from `FlowNet`.
             sketch: `[B, SKETCH_CHANNELS, S, S]` the driving sketch at full size, 0..1.
+            seams: offsets `[B, 2, w, w]` and whether they hold `[B, 1, w, w]`, of `triangle_flow` in the window.
             window: the part of the output to paint, w = window.side. The coarse level always spans the whole frame.
         """
         size = sketch.shape[-1]
@@ -232,7 +248,9 @@ class Painter(nn.Module):
         x = _join([_double(x), warped(portrait.middle, offset_4), sketch_4])
         x = self.middle(x)
         offset_2 = offset_2 + 0.02 * F.pixel_shuffle(self.refine(x).float(), 2)
-        pixels = warped(portrait.image, _double(offset_2, "bilinear"))
+        at_seams, here = seams
+        pixels = warped(portrait.image, torch.where(here, at_seams, _double(offset_2, "bilinear")))
+        offset_2 = torch.where(here[..., ::2, ::2], at_seams[..., ::2, ::2], offset_2)
         finest = [_double(x), warped(portrait.fine, offset_2), F.pixel_unshuffle(window.of(sketch, size), 2)]
         x = self.fine(_join([*finest, F.pixel_unshuffle(pixels, 2).to(x.dtype)]))
         paint = F.pixel_shuffle(self.paint(x).float(), 2)
@@ -293,16 +311,17 @@ class MeshWarpGenerator(nn.Module):
         """`[B, 3, S, S]` in -1..1, S a multiple of 64, to features that every frame reuses."""
         return self.encoder(image)
 
-    def flows(self, source_mesh: Tensor, driving_mesh: Tensor) -> Tensor:
+    def flows(self, source_mesh: Tensor, driving_mesh: Tensor) -> Flows:
         """The computed flows of crop meshes `[B, 478, 3]`, see `computed_flows`."""
         return computed_flows(source_mesh.float(), driving_mesh.float(), self.widths)
 
     def forward(
         self,
         portrait: PortraitFeatures,
-        flows: Tensor,
+        flows: Flows,
         source_sketch: Tensor,
         driving_sketch: Tensor,
+        triangles: Tensor,
         window: Window | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Paint frames.
@@ -312,6 +331,7 @@ class MeshWarpGenerator(nn.Module):
             flows: from `flows`.
             source_sketch: `[B, SKETCH_CHANNELS, S, S]` drawing of the portrait's mesh, 0..1.
             driving_sketch: the same of the driving mesh.
+            triangles: `[B, S, S]` the driving mesh's, from `triangles.draw_triangles`.
             window: paint only this part (training).
 
         Returns:
@@ -320,6 +340,9 @@ class MeshWarpGenerator(nn.Module):
         size = driving_sketch.shape[-1]
         small = resize(portrait.image, FLOW_GRID)
         sketches = resize(source_sketch, FLOW_GRID), resize(driving_sketch, FLOW_GRID)
-        offsets, shown = self.flow(small, flows, *sketches)
-        frame, painted = self.painter(portrait, offsets, shown, driving_sketch, window or Window(0, 0, size))
+        offsets, shown = self.flow(small, flows.grid, *sketches)
+        window = window or Window(0, 0, size)
+        pixels = window.of(pixel_centres(size, small.device).permute(2, 0, 1), size).permute(1, 2, 0)
+        seams = triangle_flow(window.of(triangles, size), flows.triangles, pixels)
+        frame, painted = self.painter(portrait, offsets, shown, driving_sketch, seams, window)
         return frame, painted, offsets

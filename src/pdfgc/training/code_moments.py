@@ -18,6 +18,10 @@ SPEECH_SECONDS = 0.6
 _BY_EAR = 0.6
 """Share of moments with speech whose lips are driven by it; the others' are driven by the picture."""
 
+_ALONE = 0.5
+"""Share of moments driven by the picture whose expression is that of the one frame: where speech drives the lips, such
+an expression would be used to tell what it left out."""
+
 _TALKING = 0.7
 """Share of moments drawn from clips with speech."""
 
@@ -46,7 +50,8 @@ class CodeMoments:
             `portrait`, `target` and `neutral` `[478, 3]`: the portrait's mesh, the driving one, and the clip's face
             without expression; `own*`: the portrait as the encoder sees it; `canonical [K, 478, 3]`, `blendshapes
             [K, 52]`, `pose [K, 6]`: the driving window as the encoder sees it; `features [L, width]` and `times`: the
-            speech and the moment in it; `heard`: whether there is any; `by_ear`: whether it drives the lips.
+            speech and the moment in it; `heard`: whether there is any; `by_ear`: whether it drives the lips;
+            `alone`: whether the decoder gets the expression of the driving frame instead of the window's.
         """
         faces = self.faces
         talks = random.random() < _TALKING
@@ -66,6 +71,7 @@ class CodeMoments:
                 [1, len(window)]
             )
         features, times = self._speech(clip, driving, talks)
+        by_ear = talks and random.random() < _BY_EAR
         return {
             "portrait": faces.canonical[own],
             "own": own_shown[0],
@@ -79,7 +85,8 @@ class CodeMoments:
             "features": features,
             "times": times,
             "heard": torch.tensor(talks),
-            "by_ear": torch.tensor(talks and random.random() < _BY_EAR),
+            "by_ear": torch.tensor(by_ear),
+            "alone": torch.tensor(not by_ear and random.random() < _ALONE),
         }
 
     def _speech(self, clip: int, row: int, talks: bool) -> tuple[Tensor, Tensor]:

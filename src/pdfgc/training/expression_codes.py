@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pdfgc.face.mesh import LIPS_OUTER
+from pdfgc.face.mesh import LEFT_BROW, LEFT_EYE, LIPS_OUTER, RIGHT_BROW, RIGHT_EYE
 from pdfgc.networks.hearing import SpeechNetwork
 from pdfgc.networks.mesh_decoder import MeshDecoder
 from pdfgc.networks.motion import FactorHead, MeshMotionEncoder
@@ -43,21 +43,25 @@ class ExpressionCodes:
     """Whether the loss `entanglement` is wanted."""
 
     def losses(self, moment: dict[str, Tensor]) -> dict[str, Tensor]:
-        """`mesh` and `opening` (of the lips): the driving mesh rebuilt from codes; `canonical`: zero codes give the
-        neutral face, and zero lips a shut mouth (`closed`); `corners`: lips alone leave the smile as it is;
+        """`mesh`, `opening` (of the lips) and `gestures` (smile and brows): the driving mesh rebuilt from codes;
+        `canonical`: zero codes give the neutral face, and zero lips a shut mouth (`closed`); `corners`: lips alone
+        leave the smile as it is;
         `correlation`: of expression with speech (eq. 6), and `entanglement`: the same with pose and eyes, which the
         tracker's brows and cheeks covary with."""
         window = moment["canonical"].shape[1]
         portrait = moment["portrait"]
         own = self.codes(moment["own"], moment["own_blendshapes"], moment["own_pose"])
         frontal = self.motion.frontal(moment["canonical"].flatten(0, 1), moment["blendshapes"].flatten(0, 1))
-        expression = self.expression(frontal).unflatten(0, (-1, window)).mean(1)
+        frames = self.expression(frontal).unflatten(0, (-1, window))
+        expression = frames.mean(1)
+        # Codes learn from averages, but are used frame by frame: the decoder alone also learns how far those reach.
+        alone = frames[:, window // 2].detach()
         middle = self.motion(*(moment[name][:, window // 2] for name in ("canonical", "blendshapes", "pose")))
         heard = self.speech.contrast(moment["features"], moment["times"][:, None])[:, 0]
         spoken = self.speech.encode(heard)
         driving = {
             "lips": torch.where(moment["by_ear"][:, None], spoken, self._lips(middle)),
-            "expression": expression,
+            "expression": torch.where(moment["alone"][:, None], alone, expression),
             "eyes": self.eyes(middle),
             "pose": moment["pose"][:, window // 2],
         }
@@ -70,6 +74,7 @@ class ExpressionCodes:
             "closed": lip_gaps(silent).abs().mean(),
             "mesh": weighted_l1(rebuilt, moment["target"], points),
             "opening": (lip_gaps(rebuilt) - lip_gaps(moment["target"])).abs().mean(),
+            "gestures": (gestures(rebuilt) - gestures(moment["target"])).abs().mean(),
             "canonical": weighted_l1(decoder(portrait, own, zero), moment["neutral"], points),
             "corners": (smiles(talking) - smiles(portrait)).abs().mean(),
         }
@@ -105,3 +110,11 @@ def smiles(canonical: Tensor) -> Tensor:
     right, left = canonical[:, LIPS_OUTER[0]], canonical[:, LIPS_OUTER[10]]
     middle = (canonical[:, LIPS_OUTER[5], 1] + canonical[:, LIPS_OUTER[15], 1]) / 2
     return (left - right).norm(dim=-1) + (left[:, 1] + right[:, 1]) / 2 - middle
+
+
+def gestures(canonical: Tensor) -> Tensor:
+    """The smile, and how high the brows are over the corners of the eyes: `[B, 478, 3]` to `[B, 2]` cm."""
+    height = canonical[..., 1]
+    corners = [eye[entry] for eye in (RIGHT_EYE, LEFT_EYE) for entry in (0, 8)]
+    brows = height[:, list(RIGHT_BROW + LEFT_BROW)].mean(1) - height[:, corners].mean(1)
+    return torch.stack([smiles(canonical), brows], 1)

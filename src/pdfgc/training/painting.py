@@ -8,13 +8,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pdfgc.config import ExpressionStage
+from pdfgc.face.geometry import POSE_SCALE
 from pdfgc.face.mesh import LEFT_EYE, LIPS_OUTER, RIGHT_EYE
 from pdfgc.networks.mesh_warp import MeshWarpGenerator, Window, resize, warp
 from pdfgc.networks.patch_discriminator import PatchDiscriminator
 from pdfgc.networks.sketch import EYES, IRISES, LIPS, MOUTH
+from pdfgc.priors.face_features import FaceTeacher
 from pdfgc.priors.perceptual import LPIPS
 from pdfgc.training.losses import feature_matching, hinge_real_or_fake, hinge_taken_for_real, weighted_l1
 from pdfgc.training.stage import Batch
+from pdfgc.training.stage1 import point_weights
 
 _FEATURE_WEIGHT = 4.0
 """How much more an error of eyes and mouth counts than one elsewhere in a frame."""
@@ -31,6 +34,7 @@ class Painting:
     Args:
         generator, discriminator: the networks, which the stage owns.
         perceptual: LPIPS, or None to do without.
+        teacher: finds the face's points in pictures, for the loss `motion`; None to do without.
         settings: the stage's section of the configuration.
         size: side of a frame in pixels.
     """
@@ -40,10 +44,12 @@ class Painting:
         generator: MeshWarpGenerator,
         discriminator: PatchDiscriminator,
         perceptual: LPIPS | None,
+        teacher: FaceTeacher | None,
         settings: ExpressionStage,
         size: int,
     ) -> None:
-        self.generator, self.discriminator, self.perceptual = generator, discriminator, perceptual
+        self.generator, self.discriminator = generator, discriminator
+        self.perceptual, self.teacher = perceptual, teacher
         self.settings, self.size = settings, size
         weights = settings.weights
         self.adversarial = bool(weights.get("adversarial") or weights.get("feature_matching"))
@@ -67,7 +73,8 @@ class Painting:
 
     def generator_losses(self, batch: Batch, step: int) -> dict[str, Tensor]:
         """`l1` and `perceptual` (eq. 7) of the painted part, `flow`: the warped portrait, small, against the frame;
-        `adversarial` and `feature_matching` by the discriminator once it is listened to."""
+        `motion`: what a tracker reads off it (L_mot, eq. 1 and 8); `adversarial` and `feature_matching` by the
+        discriminator once it is listened to."""
         window = Window(*batch["window"].tolist())
         frame, painted, offsets, target, sketch, portrait = self.paint(batch, window)
         wanted, drawn = window.of(target, self.size), window.of(sketch, self.size)
@@ -84,6 +91,10 @@ class Painting:
                 _, real_maps = self.discriminator(wanted, drawn)
             losses["adversarial"] = hinge_taken_for_real(logits)
             losses["feature_matching"] = feature_matching(real_maps, maps)
+        if self.teacher is not None:
+            seen = slice(self.settings.watched)
+            meshes = batch["meshes"][:, 1:].flatten(0, 1)[seen]
+            losses["motion"] = motion_difference(self.teacher, frame[seen], target[seen], meshes, window)
         if self.perceptual is not None:
             if window.side < self.settings.painted:  # seen closer, so that teeth and lids count
                 frame, wanted = (
@@ -124,7 +135,8 @@ class Painting:
             )
         driving = sketches[:, 1:].flatten(0, 1)
         source = sketches[:, 0].repeat_interleave(drivers, 0)
-        frame, painted, offsets = generator(features, flows, source, driving, window)
+        triangles = batch["triangles"].flatten(0, 1)
+        frame, painted, offsets = generator(features, flows, source, driving, triangles, window)
         return (
             frame,
             painted,
@@ -133,3 +145,28 @@ class Painting:
             driving,
             portrait.repeat_interleave(drivers, 0),
         )
+
+
+def motion_difference(
+    teacher: FaceTeacher, painted: Tensor, target: Tensor, meshes: Tensor, window: Window
+) -> Tensor:
+    """How differently a tracker reads painted faces and true ones (L_mot, eq. 1): a scalar.
+
+    The mean distance of the mesh points, in cm and weighted as in stage 1, plus that of the expression scores.
+
+    Args:
+        teacher: must find mesh points.
+        painted: `[B, 3, w, w]` the window of the frames, -1..1; what surrounds it is taken from the true frames.
+        target: `[B, 3, S, S]` true frames.
+        meshes: `[B, 478, 3]` about where the faces are, crop units.
+        window: of `painted`.
+    """
+    rows, columns = (slice(first, first + window.side) for first in (window.top, window.left))
+    whole = target.float().clone()
+    whole[..., rows, columns] = painted.float()
+    seen = teacher(whole, meshes)
+    with torch.no_grad():
+        wanted = teacher(target, meshes)
+    assert seen.mesh is not None and wanted.mesh is not None
+    shape = weighted_l1(seen.mesh, wanted.mesh, point_weights().to(seen.mesh)) / POSE_SCALE
+    return shape + (seen.emotion - wanted.emotion).abs().mean()

@@ -16,6 +16,7 @@ from pdfgc.errors import InputError
 from pdfgc.face.geometry import MESH_POINTS, canonical_face
 from pdfgc.face.mesh import BLENDSHAPES, LEFT_IRIS, RIGHT_IRIS, mouth_opening
 from pdfgc.networks.sketch import draw_sketches
+from pdfgc.networks.triangles import draw_triangles
 
 _ZOOM = (0.88, 1.15)
 _SHIFT = 0.04  # of the picture's side
@@ -89,7 +90,8 @@ def draw_pictures(
 
     Returns:
         `pictures [1 + drivers, 3, size, size]` uint8, `meshes [1 + drivers, 478, 3]` in crop units,
-        `sketches [1 + drivers, channels, size, size]` uint8; the portrait first.
+        `sketches [1 + drivers, channels, size, size]` uint8, the portrait first in each;
+        `triangles [drivers, size, size]` uint8 of the driving frames.
     """
     number = draw_clip(table.people, random)
     frames = _draw_frames(table, number, random, drivers)
@@ -160,6 +162,7 @@ def augmented(
         "pictures": torch.from_numpy(np.stack(warped)).permute(0, 3, 1, 2).contiguous(),
         "meshes": torch.from_numpy(meshes),
         "sketches": torch.from_numpy(draw_sketches(meshes, size)),
+        "triangles": torch.from_numpy(draw_triangles(meshes[1:], size)),
     }
 
 

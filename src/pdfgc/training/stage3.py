@@ -22,12 +22,13 @@ from pdfgc.networks.mesh_warp import MeshWarpGenerator, Window, resize, warp
 from pdfgc.networks.motion import POSE, FactorHead, MeshMotionEncoder
 from pdfgc.networks.patch_discriminator import PatchDiscriminator
 from pdfgc.networks.speech_kinds import make_hearing, make_speech_network
+from pdfgc.priors.face_features import MediaPipeTeacher
 from pdfgc.priors.perceptual import LPIPS
 from pdfgc.training.code_moments import CodeMoments
 from pdfgc.training.expression_codes import ExpressionCodes
 from pdfgc.training.held_out_codes import HeldOutCodes
 from pdfgc.training.memory_bank import MemoryBank
-from pdfgc.training.painting import Painting
+from pdfgc.training.painting import Painting, motion_difference
 from pdfgc.training.pictures import PictureTable, augmented, draw_pictures
 from pdfgc.training.results import read_result
 from pdfgc.training.stage import Batch, Draw, Phase, Setup, Stage
@@ -36,8 +37,17 @@ from pdfgc.training.stage2_lips import LIPS as LIP_CODE
 
 EXPRESSION = 30
 
-_CODE_LOSSES = ("mesh", "opening", "closed", "canonical", "corners", "correlation", "entanglement")
-_PAINT_LOSSES = ("l1", "perceptual", "flow")
+_CODE_LOSSES = (
+    "mesh",
+    "opening",
+    "gestures",
+    "closed",
+    "canonical",
+    "corners",
+    "correlation",
+    "entanglement",
+)
+_PAINT_LOSSES = ("l1", "perceptual", "flow", "motion")
 
 _SHEET = 8
 
@@ -69,7 +79,8 @@ class Stage3(Stage):
             self.held_out_codes = self._held_out_codes(setup)
         self.pictures = PictureTable.load(setup.clips.where(pictures=True)) if paint else None
         perceptual = None if self.is_off("perceptual") else LPIPS(settings.perceptual)
-        self.painting = Painting(generator, discriminator, perceptual, settings, self.size)
+        teacher = MediaPipeTeacher() if paint and not self.is_off("motion") else None
+        self.painting = Painting(generator, discriminator, perceptual, teacher, settings, self.size)
         phases = []
         if codes:
             modules = ("expression", "decoder", "lips", "speech")
@@ -176,10 +187,11 @@ class Stage3(Stage):
         return self.painting.discriminator_losses(batch)
 
     def to(self, device: torch.device) -> None:
-        """Moves all modules, and the network of the perceptual loss."""
+        """Moves all modules, and the networks that judge pictures."""
         super().to(device)
-        if self.painting.perceptual is not None:
-            self.painting.perceptual.to(device)
+        for judge in (self.painting.perceptual, self.painting.teacher):
+            if isinstance(judge, nn.Module):
+                judge.to(device)
 
     def _held_out_batch(self) -> Batch | None:
         """The same pairs of frames every time, one of each held-out clip, as far apart as the clip has them."""
@@ -207,7 +219,7 @@ class Stage3(Stage):
 
     def validate(self) -> dict[str, float]:
         """On held-out people: how codes carry them (`HeldOutCodes.measure`), and of painted frames `held_lpips`,
-        `held_l1` and the same of the portrait left as it is."""
+        `held_motion`, `held_l1` and the last of the portrait left as it is."""
         scores = {}
         if self.held_out_codes is not None:
             scores = self.held_out_codes.measure(self.learning, self.device)
@@ -217,10 +229,14 @@ class Stage3(Stage):
         batch = self._held_out_batch()
         if batch is None or self.pictures is None:
             return {}
-        frame, _, _, target, _, portrait = self.painting.paint(batch, Window(0, 0, self.size))
+        window = Window(0, 0, self.size)
+        frame, _, _, target, _, portrait = self.painting.paint(batch, window)
         scores = {"held_l1": (frame - target).abs().mean(), "held_still_l1": (portrait - target).abs().mean()}
         if self.painting.perceptual is not None:
             scores["held_lpips"] = self.painting.perceptual(frame.float(), target).mean()
+        if self.painting.teacher is not None:
+            meshes = batch["meshes"][:, 1]
+            scores["held_motion"] = motion_difference(self.painting.teacher, frame, target, meshes, window)
         return {name: float(score) for name, score in scores.items()}
 
 

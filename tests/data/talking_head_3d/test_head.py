@@ -25,7 +25,7 @@ MOVES: dict[str, tuple[Act, float, float]] = {
     "gaze_x": (Act(gaze=(0.35, 0)), 0.05, 0.25),
     "blink": (Act(blink=(1, 1)), -0.35, -0.12),
     "mouth": (Act(lips={"jawOpen": 0.6}), 1.0, 3.0),
-    "smile": (Act(expression=STRONG["smile"]), 0.5, 3.0),
+    "smile": (Act(expression=STRONG["smile"]), 1.5, 14.0),
     "brow": (Act(expression=STRONG["brow_raise"]), 0.2, 1.2),
     "shift_x": (Act(shift=(2.0, 0, 0)), 1.5, 2.8),
     "shift_y": (Act(shift=(0, -2.0, 0)), 1.5, 2.8),
@@ -39,7 +39,7 @@ STEADY = {
     "gaze_x": 0.06,
     "blink": 0.1,
     "mouth": 0.35,
-    "smile": 0.5,
+    "smile": 1.5,
     "brow": 0.3,
 }
 

@@ -89,6 +89,14 @@ def test_blink_rate_and_synchrony_by_hand() -> None:
     assert blink_synchrony(theirs, theirs, TIMES).value == 1
     assert blink_synchrony(ours, np.full(100, 0.3), TIMES).value is None
     assert matches(np.array([0.0, 0.1]), np.array([0.05])) == 1
+    unseen = np.where(
+        np.arange(100) < 50, np.nan, ours
+    )  # its first blink is not seen, so the truth's do not count
+    rate = blink_rate_error(unseen, theirs, TIMES)
+    assert rate.samples == 50 and (rate.settings["generated"], rate.settings["truth"]) == pytest.approx(
+        (60, 0)
+    )
+    assert blink_synchrony(unseen, theirs, TIMES).reason == "the driver does not blink"
 
 
 def test_gaze_error_is_an_angle() -> None:
@@ -110,8 +118,13 @@ def test_jitter_is_relative_to_the_driver() -> None:
         0.5 * np.sqrt(2)
     )  # second difference of a zigzag: 4 x half
     assert jitter(shaking, driver, 1.0, 2.0).value == pytest.approx(1)
-    assert jitter(shaking, steady, 1.0, 1.0).value is None  # a driver without any jitter sets no measure
+    assert jitter(shaking, steady, 1.0, 1.0).reason == "the truth stands still"
     assert result.samples == 28
+    jumping = driver.copy()
+    jumping[20:] += 50.0 * np.arange(10)[:, None, None] ** 2
+    shaking[19:] = np.nan  # what the driver does where the result is not seen sets no measure
+    assert jitter(shaking, jumping, 1.0, 1.0).value == pytest.approx(2)
+    assert jitter(shaking * np.nan, driver, 1.0, 1.0).value is None
 
 
 def test_silence_mouth_is_the_movement_within_long_silences() -> None:

@@ -15,6 +15,8 @@ USUAL = 80
 LEAST_OPEN = 0.1
 """Eye widths: a clip whose open eye is narrower shows no eye that could blink."""
 
+NO_EYE = "no open eye in both"
+
 TOLERANCE = 0.2
 """Seconds by which two blinks may differ and still be the same."""
 
@@ -23,11 +25,9 @@ def blink_times(opening: np.ndarray, times: np.ndarray) -> np.ndarray | None:
     """Seconds of the deepest moment of each blink, `[N]`; None where no eye is known to be open.
 
     Args:
-        opening: `[T]` opening of the eyes in eye widths, NaN where unknown (those frames are passed over).
+        opening: `[T]` opening of the eyes in eye widths.
         times: `[T]` seconds.
     """
-    known = np.isfinite(opening)
-    opening, times = opening[known], times[known]
     if len(opening) < 2:
         return None
     usual = np.percentile(opening, USUAL)
@@ -62,27 +62,40 @@ def matches(one: np.ndarray, other: np.ndarray) -> int:
 def blink_rate_error(generated: np.ndarray, truth: np.ndarray, times: np.ndarray) -> MetricResult:
     """How far the blinks a minute of two openings `[T]` at `times` are apart, so that clips do not cancel out.
 
-    `generated_less_truth` of the settings keeps the sign: above 0 where the generated one blinks more.
+    Only frames with a face in both count, for the blinks and for the minutes. `generated_less_truth` of the settings
+    keeps the sign: above 0 where the generated one blinks more.
     """
     settings: dict[str, object] = {"shut_below": SHUT, "open_above": OPEN_AGAIN, "usual_percentile": USUAL}
-    ours, theirs = blink_times(generated, times), blink_times(truth, times)
-    if ours is None or theirs is None or times[-1] <= times[0]:
-        return MetricResult("blink_rate_error", None, "1/min", 0, settings, "no open eye in both")
-    minutes = (times[-1] - times[0]) * len(times) / (len(times) - 1) / 60
+    ours, theirs, count = _both(generated, truth, times)
+    if ours is None or theirs is None:
+        return MetricResult("blink_rate_error", None, "1/min", 0, settings, NO_EYE)
+    minutes = count * float(np.median(np.diff(times))) / 60
     difference = (len(ours) - len(theirs)) / minutes
     settings |= {"generated": len(ours) / minutes, "truth": len(theirs) / minutes, "seconds": minutes * 60}
     settings["generated_less_truth"] = difference
-    return MetricResult("blink_rate_error", abs(difference), "1/min", len(times), settings)
+    return MetricResult("blink_rate_error", abs(difference), "1/min", count, settings)
 
 
 def blink_synchrony(generated: np.ndarray, truth: np.ndarray, times: np.ndarray) -> MetricResult:
-    """F1 score of the blinks of two openings `[T]`: 1 where each has its partner, undefined without any."""
+    """F1 score of the blinks of two openings `[T]`: 1 where each has its partner, undefined where the truth has none.
+
+    Only frames with a face in both count.
+    """
     settings: dict[str, object] = {"tolerance_seconds": TOLERANCE, "score": "F1"}
-    ours, theirs = blink_times(generated, times), blink_times(truth, times)
+    ours, theirs, _ = _both(generated, truth, times)
     if ours is None or theirs is None:
-        return MetricResult("blink_synchrony", None, "", 0, settings, "no open eye in both")
+        return MetricResult("blink_synchrony", None, "", 0, settings, NO_EYE)
     if not len(theirs):
         return MetricResult("blink_synchrony", None, "", 0, settings, "the driver does not blink")
     value = 2 * matches(ours, theirs) / (len(ours) + len(theirs))
     settings |= {"generated_blinks": len(ours), "truth_blinks": len(theirs)}
     return MetricResult("blink_synchrony", value, "", len(theirs), settings)
+
+
+def _both(
+    generated: np.ndarray, truth: np.ndarray, times: np.ndarray
+) -> tuple[np.ndarray | None, np.ndarray | None, int]:
+    """`blink_times` of both over the frames that are known in both, and how many these are."""
+    known = np.isfinite(generated) & np.isfinite(truth)
+    ours, theirs = (blink_times(opening[known], times[known]) for opening in (generated, truth))
+    return ours, theirs, int(known.sum())

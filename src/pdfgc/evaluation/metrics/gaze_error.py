@@ -23,12 +23,17 @@ def gaze_error(generated: np.ndarray, truth: np.ndarray) -> MetricResult:
     """Mean angle between two gaze directions in degrees.
 
     Args:
-        generated, truth: `[T, 2]` horizontal and vertical iris offset in eye widths, NaN where unknown.
+        generated, truth: `[T, 2]` horizontal and vertical iris offset in eye widths, NaN where unknown (no face, or
+            lids that are nearly shut: `signals.NEARLY_SHUT`).
     """
-    settings = {"from": "iris landmarks, mean of both eyes", "eyeball_radius_in_eye_widths": RADIUS}
+    settings: dict[str, object] = {
+        "from": "iris landmarks, mean of both eyes, where both faces' eyes are open",
+        "eyeball_radius_in_eye_widths": RADIUS,
+        "frames": len(generated),
+    }
     known = np.isfinite(generated).all(-1) & np.isfinite(truth).all(-1)
     if not known.any():
-        return MetricResult("gaze_error", None, "degrees", 0, settings, "no frame with a face in both")
+        return MetricResult("gaze_error", None, "degrees", 0, settings, "no frame with open eyes in both")
     ours = gaze_directions(generated[known, 0], generated[known, 1])
     theirs = gaze_directions(truth[known, 0], truth[known, 1])
     angles = np.degrees(np.arctan2(np.linalg.norm(np.cross(ours, theirs), axis=-1), (ours * theirs).sum(-1)))

@@ -1,0 +1,171 @@
+"""The mesh's own triangles about lips and lids: where the flow has to break.
+
+The flow of `flow.py` is smooth over some pixels. Where a mouth shuts over teeth or a lid over an eye, the truth is not:
+the two lips meet in a line, and what lay between them is gone. There every triangle of the mesh carries its pixels
+from the portrait exactly (a piecewise affine warp). The inside of the mouth and the eyes themselves have no triangles.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from pdfgc.face.geometry import canonical_face
+from pdfgc.face.mesh import LEFT_EYE, LIPS_INNER, LIPS_OUTER, RIGHT_EYE
+
+_LID_RINGS = 2
+"""Rings of triangles about an eye's opening: the lids and their creases."""
+
+_INSET = 0.15
+"""How far inside a parted lip its edge is read when the lips are to meet, as a part of the lip's height: the tracker's
+edge lies a pixel or so off the true one, and beyond it there are teeth."""
+
+_SUBPIXEL_BITS = 4
+_LEAST_GAP = 0.02
+"""Opening of a mouth in crop units, 2.5 pixels of 256, that counts as parted lips."""
+
+_LEAST_AREA = 1e-7
+"""Twice the area, in square crop units, under which a triangle is edge-on."""
+
+
+@cache
+def seam_triangles() -> np.ndarray:
+    """`[T, 3]` mesh points of the triangles of both lips and about both eyes, T < 256; front faces turn clockwise
+    in pictures (y down)."""
+    triangles = canonical_face()["triangles"].long().numpy()
+    lips = _within(triangles, _lip_points(triangles)) & ~_within(triangles, set(LIPS_INNER))
+    lids = np.zeros(len(triangles), bool)
+    for eye in (RIGHT_EYE, LEFT_EYE):
+        lids |= _within(triangles, _grown(triangles, set(eye), _LID_RINGS)) & ~_within(triangles, set(eye))
+    chosen = triangles[lips | lids]
+    vertices = canonical_face()["vertices"].numpy()[chosen] * np.array([1, -1, 1], np.float32)
+    back = _doubled_areas(vertices) < 0
+    chosen[back] = chosen[back][:, ::-1]
+    return chosen
+
+
+def _within(triangles: np.ndarray, points: set[int]) -> np.ndarray:
+    return np.asarray(np.isin(triangles, list(points)).all(1))
+
+
+def _grown(triangles: np.ndarray, points: set[int], rings: int) -> set[int]:
+    """The points, and those that so many rings of triangles connect with them."""
+    for _ in range(rings):
+        points = points | set(triangles[np.isin(triangles, list(points)).any(1)].flat)
+    return points
+
+
+def _lip_points(triangles: np.ndarray) -> set[int]:
+    """The points of the lips: those that rings from the inner loop reach before they pass the outer one."""
+    outer, points = set(LIPS_OUTER), set(LIPS_INNER)
+    while True:
+        edge = points - outer
+        reached = triangles[np.isin(triangles, list(edge)).any(1)]
+        grown = points | set(reached.flat)
+        if grown == points:
+            return points
+        points = grown
+
+
+def _doubled_areas(points: np.ndarray) -> np.ndarray:
+    """Twice the signed areas of triangles `[..., 3, >=2]`."""
+    a, b, c = (points[..., i, :2] for i in range(3))
+    return (b[..., 0] - a[..., 0]) * (c[..., 1] - a[..., 1]) - (b[..., 1] - a[..., 1]) * (
+        c[..., 0] - a[..., 0]
+    )
+
+
+def draw_triangles(meshes: np.ndarray, size: int) -> np.ndarray:
+    """Which of `seam_triangles` every pixel shows.
+
+    Args:
+        meshes: `[T, 478, 3]` points in crop units, z smaller towards the camera.
+        size: side of the drawing in pixels.
+
+    Returns:
+        `[T, size, size]` uint8: 1 + the number of the nearest triangle that faces the camera, 0 where there is none.
+    """
+    drawn = np.zeros((len(meshes), size, size), np.uint8)
+    for mesh, canvas in zip(np.asarray(meshes, np.float64), drawn, strict=True):
+        _draw(mesh, canvas)
+    return drawn
+
+
+def _draw(mesh: np.ndarray, canvas: np.ndarray) -> None:
+    size = len(canvas)
+    corners = mesh[seam_triangles()]
+    pixels = (corners[..., :2] + 1) * (size / 2) - 0.5
+    points = np.round(np.clip(pixels, -4 * size, 4 * size) * (1 << _SUBPIXEL_BITS)).astype(np.int32)
+    front = np.flatnonzero(_doubled_areas(corners) > 0)
+    for number in front[np.argsort(-corners[front, :, 2].mean(1))]:  # the nearest last
+        cv2.fillConvexPoly(canvas, points[number], int(number) + 1, cv2.LINE_8, _SUBPIXEL_BITS)
+
+
+def triangle_maps(source: Tensor, driving: Tensor) -> Tensor:
+    """The affine map of every triangle from the driving frame back to the portrait.
+
+    Args:
+        source, driving: `[B, 478, 3]` float32 crop meshes.
+
+    Returns:
+        `[B, 1 + T, 7]`, the row 0 for pixels without a triangle: six numbers `a b c d e f` with offset
+        `(a x + b y + c, d x + e y + f)` in crop units, and 1 if the portrait shows the triangle, else 0.
+    """
+    source = _inset_lips(source, driving)
+    numbers = torch.from_numpy(np.ascontiguousarray(seam_triangles())).to(source.device)
+    to, come = driving[:, numbers, :2], source[:, numbers, :2]
+    origin, first, second = to[:, :, 0], to[:, :, 1] - to[:, :, 0], to[:, :, 2] - to[:, :, 0]
+    area = _cross(first, second)
+    safe = torch.where(area.abs() < _LEAST_AREA, torch.full_like(area, _LEAST_AREA), area)[..., None]
+    moved_first = come[:, :, 1] - come[:, :, 0] - first
+    moved_second = come[:, :, 2] - come[:, :, 0] - second
+    # p = origin + u first + v second; u, v by Cramer's rule; offset = (come - to)(origin) + u moved_1 + v moved_2
+    along_x = (moved_first * second[..., 1:] - moved_second * first[..., 1:]) / safe
+    along_y = (moved_second * first[..., :1] - moved_first * second[..., :1]) / safe
+    rest = come[:, :, 0] - origin - along_x * origin[..., :1] - along_y * origin[..., 1:]
+    seen = _cross(come[:, :, 1] - come[:, :, 0], come[:, :, 2] - come[:, :, 0]) > _LEAST_AREA
+    shown = (seen & (area > _LEAST_AREA)).to(source.dtype)
+    maps = torch.stack([along_x, along_y, rest], -1).flatten(-2)  # [B, T, 2 x 3]: of x, then of y
+    return F.pad(torch.cat([maps, shown[..., None]], -1), (0, 0, 1, 0))
+
+
+def _inset_lips(source: Tensor, driving: Tensor) -> Tensor:
+    """The portrait's mesh with the edges of its lips drawn back as far as the mouth is to shut."""
+    before, after = (_lip_gap(mesh) for mesh in (source, driving))
+    shut = ((before - after) / before.clamp(min=_LEAST_GAP)).clamp(0, 1)[:, None, None]
+    inner, outer = list(LIPS_INNER), list(LIPS_OUTER)
+    moved = source.clone()
+    moved[:, inner] = source[:, inner] + _INSET * shut * (source[:, outer] - source[:, inner])
+    return moved
+
+
+def _lip_gap(mesh: Tensor) -> Tensor:
+    """`[B]` height of the mouth's opening in crop units."""
+    return mesh[:, LIPS_INNER[15], 1] - mesh[:, LIPS_INNER[5], 1]
+
+
+def _cross(a: Tensor, b: Tensor) -> Tensor:
+    return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
+
+
+def triangle_flow(drawn: Tensor, maps: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    """The flow inside the triangles.
+
+    Args:
+        drawn: `[B, h, w]` from `draw_triangles`, any integer type.
+        maps: `[B, 1 + T, 7]` from `triangle_maps`.
+        pixels: `[h, w, 2]` x, y of the pixels in crop units.
+
+    Returns:
+        Offsets `[B, 2, h, w]` in crop units, and `[B, 1, h, w]` bool: there is a triangle, and the portrait shows it.
+    """
+    batch, rows = maps.shape[0], maps.shape[1]
+    first = rows * torch.arange(batch, device=maps.device)[:, None, None]
+    a, b, c, d, e, f, shown = F.embedding(drawn.long() + first, maps.flatten(0, 1)).unbind(-1)
+    x, y = pixels[..., 0], pixels[..., 1]
+    return torch.stack([a * x + b * y + c, d * x + e * y + f], 1), shown[:, None] > 0.5

@@ -1,0 +1,72 @@
+"""Triangles of lips and lids: which there are, how they are drawn, and that they carry their corners exactly."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from pdfgc.face.geometry import MESH_POINTS, apply_pose, canonical_face
+from pdfgc.face.mesh import LEFT_EYE, LIPS_INNER, LIPS_OUTER, RIGHT_EYE
+from pdfgc.networks.flow import pixel_centres
+from pdfgc.networks.triangles import draw_triangles, seam_triangles, triangle_flow, triangle_maps
+
+SIZE = 128
+
+
+def _meshes(*yaws: float) -> torch.Tensor:
+    vertices = canonical_face()["vertices"]
+    face = torch.cat([vertices, vertices[: MESH_POINTS - len(vertices)]])
+    pose = torch.zeros(len(yaws), 6)
+    pose[:, 1], pose[:, 5] = torch.tensor(yaws), 1.2  # fills the picture
+    return apply_pose(face.expand(len(yaws), -1, -1), pose)
+
+
+def test_they_are_all_of_the_lips_and_two_rings_about_the_eyes_but_no_opening() -> None:
+    triangles = {frozenset(row) for row in seam_triangles().tolist()}
+    assert len(triangles) == len(seam_triangles()) < 256
+    for opening in (LIPS_INNER, RIGHT_EYE, LEFT_EYE):
+        assert not any(triangle <= set(opening) for triangle in triangles)
+        edges = [{opening[i - 1], opening[i]} for i in range(len(opening))]
+        assert all(any(edge <= triangle for triangle in triangles) for edge in edges), "no gap at the opening"
+    outer = [{LIPS_OUTER[i - 1], LIPS_OUTER[i]} for i in range(len(LIPS_OUTER))]
+    sides = [sum(edge <= triangle for triangle in triangles) for edge in outer]
+    assert sides == [1] * len(outer), "lips end at their outer edge"
+
+
+def test_what_turns_away_is_not_drawn() -> None:
+    ahead, turned = draw_triangles(_meshes(0.0, 1.4).numpy(), SIZE)
+    assert (
+        set(np.unique(ahead)) >= set(range(1, len(seam_triangles()) + 1)) - {0} or len(np.unique(ahead)) > 200
+    )
+    assert len(np.unique(turned)) < 0.7 * len(np.unique(ahead))
+
+
+def test_corners_land_where_they_were_in_the_portrait() -> None:
+    source, driving = _meshes(0.0), _meshes(0.25)
+    maps = triangle_maps(source, driving)[0, 1:]
+    for number, corners in list(enumerate(seam_triangles().tolist()))[::7]:
+        a, b, c, d, e, f, shown = maps[number]
+        if not shown:
+            continue
+        x, y = driving[0, corners, 0], driving[0, corners, 1]
+        landed = torch.stack([x + a * x + b * y + c, y + d * x + e * y + f], 1)
+        assert torch.allclose(landed, source[0, corners, :2], atol=1e-4)
+
+
+def test_a_face_that_stands_still_has_no_flow_and_two_frames_have_their_own() -> None:
+    source = _meshes(0.1, 0.1)
+    driving = source.clone()
+    driving[1, :, 0] += 0.05
+    drawn = torch.from_numpy(draw_triangles(driving.numpy(), SIZE))
+    offsets, shown = triangle_flow(drawn, triangle_maps(source, driving), pixel_centres(SIZE))
+    assert shown.any() and torch.equal(shown[:, 0], drawn > 0)
+    assert offsets[0].abs().max() < 1e-5
+    assert torch.allclose(offsets[1, 0][shown[1, 0]], torch.tensor(-0.05), atol=1e-4)
+    assert offsets[1, 1].abs().max() < 1e-4
+
+
+def test_what_the_portrait_hides_is_not_taken_from_it() -> None:
+    source, driving = _meshes(1.2), _meshes(0.0)
+    drawn = torch.from_numpy(draw_triangles(driving.numpy(), SIZE))
+    _, shown = triangle_flow(drawn, triangle_maps(source, driving), pixel_centres(SIZE))
+    assert 0.2 < shown[0, 0][drawn[0] > 0].float().mean() < 0.9
