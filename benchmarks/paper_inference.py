@@ -42,7 +42,6 @@ from torch.utils.flop_counter import FlopCounterMode
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from pdfgc.cli import main as main_of_pdfgc
-from pdfgc.compiled import compile_painting
 from pdfgc.config import config_to_dict, load_config
 from pdfgc.devices import choose_device, half_precision
 from pdfgc.media.video import VideoWriter
@@ -234,11 +233,6 @@ def convolution_rate(device: torch.device) -> float:
 def compare(options: argparse.Namespace, device: torch.device) -> dict[str, Any]:
     """Both ways, warmed up first."""
     model = make_model(options, device)
-    if options.compile:
-        compile_painting(model)
-    begin = time.perf_counter()
-    ours(model, make_inputs(model.size, BATCH, options.drivers), Stopwatch(device))
-    first = time.perf_counter() - begin
     for way in (theirs, ours):
         way(model, make_inputs(model.size, WARM_UP, options.drivers), Stopwatch(device))
     inputs = make_inputs(model.size, options.frames, options.drivers)
@@ -252,8 +246,6 @@ def compare(options: argparse.Namespace, device: torch.device) -> dict[str, Any]
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
-        "compiled": options.compile,
-        "first_batch_seconds": first,
         "precision": str(half_precision(device.type) or torch.float32),
         "frames": options.frames,
         "driver_frames": {factor: len(seen) for factor, seen in inputs.drivers.items()},
@@ -290,9 +282,7 @@ def table(result: dict[str, Any]) -> str:
             f"{part:12} {slow:10.1f} {fast:10.1f} {slow / fast:7.1f} {'':12} {slow_cpu:10.1f} {fast_cpu:10.1f}"
         )
     flops = result["gflop"]
-    compiled = " (torch.compile)" if result["compiled"] else ""
     lines += [
-        f"the first {BATCH} frames took {result['first_batch_seconds']:.1f} s{compiled}",
         f"frames a second: theirs {1000 / rows['all'][0]:.2f}, ours {1000 / rows['all'][1]:.2f}",
         f"pictures: {result['psnr_db']:.1f} dB between the two, first and last left out",
         f"arithmetic: generator {flops['generator']:.1f} GFLOP a frame, motion {flops['drivers']:.1f} a driver frame, "
@@ -365,7 +355,6 @@ def main() -> None:
         "--memory-fps", type=int, default=25, help="frames a second of the memory measurements"
     )
     parser.add_argument("--one-memory", type=float, help=argparse.SUPPRESS)
-    parser.add_argument("--compile", action="store_true", help="ours with torch.compile")
     parser.add_argument("--output", type=Path, help="the numbers as JSON")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)

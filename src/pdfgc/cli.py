@@ -124,10 +124,6 @@ def animate(
     model: ModelName = "small",
     device: Device = "auto",
     engine: EngineName = "torch",
-    compile_: Annotated[
-        bool,
-        Option("paint by torch.compile: a wait of minutes first, then faster frames; needs a C++ compiler"),
-    ] = False,
     dry_run: Annotated[bool, Option("look at the inputs, say what would be made, and stop")] = False,
 ) -> None:
     """Makes a portrait talk.
@@ -167,10 +163,6 @@ def animate(
     }
     planned = plan(drivers, audio=audio, track=track, fps=fps, duration=duration, folder_fps=folder_fps)
     loaded = _load(model, device, engine)
-    if compile_:
-        from pdfgc.compiled import compile_painting
-
-        compile_painting(loaded)
     for saved in planned.tracks:
         saved.require_model(loaded.fingerprint)
     avatar = Avatar(loaded, portrait, face=face, aligned=aligned)

@@ -199,7 +199,6 @@ def _is_quick(weight: Tensor, side: int, *, up: bool) -> bool:
     return weight.device.type == "cpu" and wide and whole and side >= _QUICK_SIDE
 
 
-@torch.compiler.disable  # strips unrolled would be thousands of steps, and they gain nothing
 def _convolve_quickly(conv: WinogradConv, x: Tensor, scale: Tensor, gain: Tensor, constant: Tensor) -> Tensor:
     """As `Painter._convolve`, of `[B, in, H, W]` that lies channels-last and stays as it is."""
     gain, constant = gain[:, None, None], constant.permute(0, 2, 3, 1)
@@ -211,7 +210,6 @@ def _convolve_quickly(conv: WinogradConv, x: Tensor, scale: Tensor, gain: Tensor
     return conv(x.permute(0, 2, 3, 1), scale, finish).permute(0, 3, 1, 2)
 
 
-@torch.compiler.disable
 def _double_quickly(conv: WinogradDoubling, x: Tensor, scale: Tensor) -> Tensor:
     """The transposed convolution of `[B, in, H, W]` that lies channels-last and stays as it is."""
     return conv(x.permute(0, 2, 3, 1), scale).permute(0, 3, 1, 2)
