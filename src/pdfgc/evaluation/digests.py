@@ -93,7 +93,7 @@ MEASURING = (
     "priors/face_features.py",
     "priors/identity.py",
     "priors/perceptual.py",
-    "priors/state_dicts.py",
+    "state_dicts.py",
     "priors/tflite_graph.py",
 )
 """Modules and folders that decide what is measured on a video."""
