@@ -7,7 +7,12 @@ once. Networks only: no decoding, no face search, no video file.
 
     python benchmarks/paper_inference.py                       # two CPU threads, the authors' demo in small
     python benchmarks/paper_inference.py --device cuda --frames 500
-    python benchmarks/paper_inference.py --memory 10 600       # peak memory for 10 s and 10 min of speech
+    python benchmarks/paper_inference.py --preset paper_tiny --memory 10 60 600
+    python benchmarks/paper_inference.py --memory 10 60 600 --memory-fps 1
+
+`--memory` is the peak memory of whole `pdfgc animate` runs, each in a process of its own: aligned portrait, a driver as
+long as the sound, video written. The networks' size does not change what grows with length, so small ones show it in
+minutes; the published ones do with few frames a second of the same sound.
 
 Driver lengths default to the proportions of the authors' demo (pose, expression, eyes: 0.2, 0.05 and 0.17 of the
 sound's length); `--drivers 1 1 1` is the case where every driver is as long as the sound.
@@ -21,10 +26,12 @@ import resource
 import subprocess
 import sys
 import time
+import wave
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import numpy as np
@@ -34,13 +41,15 @@ from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+from pdfgc.cli import main as main_of_pdfgc
 from pdfgc.config import config_to_dict, load_config
 from pdfgc.devices import choose_device, half_precision
-from pdfgc.motion import FACTORS
+from pdfgc.media.video import VideoWriter
+from pdfgc.motion import FACTORS, MotionTrack
 from pdfgc.networks.mel import log_mel, paper_filters, paper_window, to_rms
 from pdfgc.networks.paper.build import make_networks
-from pdfgc.paper_model import CODE_ORDER, PaperModel
-from pdfgc.training.results import Result, read_result
+from pdfgc.paper_model import PaperModel
+from pdfgc.training.results import Result, read_result, write_result
 from slow_generator import paint
 
 T = TypeVar("T")
@@ -103,18 +112,22 @@ def noise(seconds: float) -> Iterator[np.ndarray]:
         left -= block
 
 
-def make_model(path: Path | None, device: torch.device) -> PaperModel:
-    """A model file's networks, or random ones of the published sizes."""
-    if path is not None:
-        return PaperModel(read_result(path), device)
-    config = load_config("paper")
+def make_model(options: argparse.Namespace, device: torch.device) -> PaperModel:
+    """A model file's networks, or random ones."""
+    result = random_networks(options.preset) if options.model is None else read_result(options.model)
+    return PaperModel(result, device)
+
+
+def random_networks(preset: str) -> Result:
+    """Networks of a preset's sizes, the same each time."""
+    config = load_config(preset)
     torch.manual_seed(0)
     tensors: dict[str, Tensor] = {
         f"{name}.{key}": tensor
         for name, network in make_networks(config.paper.networks, config.size).items()
         for key, tensor in network.state_dict().items()
     }
-    return PaperModel(Result(tensors, {"config": config_to_dict(config)}), device)
+    return Result(tensors, {"preset": config.preset, "config": config_to_dict(config), "stages": {}})
 
 
 @torch.inference_mode()
@@ -127,8 +140,8 @@ def theirs(model: PaperModel, inputs: Inputs, watch: Stopwatch) -> Tensor:
         return scaled * 2 - 1
 
     vector, start = watch.time("portrait", lambda: model.appearance(pictures(inputs.portrait[None])))
-    wave = to_rms(torch.from_numpy(inputs.wave))
-    mel = watch.time("speech", lambda: log_mel(wave[None], paper_filters(), paper_window())[0].to(device))
+    samples = to_rms(torch.from_numpy(inputs.wave))
+    mel = watch.time("speech", lambda: log_mel(samples[None], paper_filters(), paper_window())[0].to(device))
     mel = torch.nn.functional.pad(mel, (8, 20))
     codes: dict[str, list[Tensor]] = {factor: [] for factor in FACTORS}
     for first in range(0, inputs.frames, BATCH):
@@ -147,7 +160,7 @@ def theirs(model: PaperModel, inputs: Inputs, watch: Stopwatch) -> Tensor:
     lips = torch.nn.functional.pad(joined["lips"], (0, 0, 1, 1))
     joined["lips"] = sum(taps[k] / taps.sum() * lips[k : k + count] for k in range(3))  # type: ignore[assignment]
     joined["expression"], joined["eyes"] = 1.2 * joined["expression"], 1.2 * joined["eyes"]
-    motion = torch.cat([joined[factor] for factor in CODE_ORDER], 1)
+    motion = torch.cat([joined[factor] for factor in FACTORS], 1)
     frames = []
     for part in motion.split(BATCH):
         style = torch.cat([vector.expand(len(part), -1), part], 1)
@@ -219,7 +232,7 @@ def convolution_rate(device: torch.device) -> float:
 
 def compare(options: argparse.Namespace, device: torch.device) -> dict[str, Any]:
     """Both ways, warmed up first."""
-    model = make_model(options.model, device)
+    model = make_model(options, device)
     for way in (theirs, ours):
         way(model, make_inputs(model.size, WARM_UP, options.drivers), Stopwatch(device))
     inputs = make_inputs(model.size, options.frames, options.drivers)
@@ -280,21 +293,51 @@ def table(result: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def peak_memory(options: argparse.Namespace, device: torch.device, seconds: float) -> dict[str, float]:
-    """Of a fresh process: speech of that length, as many frames as asked for, spread over it."""
-    model = make_model(options.model, device)
-    inputs = make_inputs(model.size, BATCH, [1.0, 1.0, 1.0])
-    portrait = model.portrait(inputs.portrait)
-    driven = {factor: model.encode_pictures(seen)[factor] for factor, seen in inputs.drivers.items()}
-    painted, heard = 0, 0
-    for lips in model.encode_speech(noise(seconds), FPS):
-        heard += len(lips)
-        while painted < options.memory_frames * heard / (seconds * 25) and len(lips):
-            rows = lips[:BATCH]
-            part = {factor: values[: len(rows)] for factor, values in driven.items()} | {"lips": rows}
-            painted += len(model.render(portrait, part))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"seconds": seconds, "frames_heard": heard, "frames_painted": painted, "peak_rss_mib": peak}
+def peak_memory(options: argparse.Namespace, seconds: float) -> dict[str, float]:
+    """Of this process, a fresh one, over a whole `pdfgc animate` whose sound and driver are that long."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        model = folder / "model.safetensors" if options.model is None else options.model
+        if options.model is None:
+            result = random_networks(options.preset)
+            write_result(model, result.tensors, result.about)
+            del result
+        size = load_config(options.preset).size
+        write_sound(folder / "speech.wav", seconds)
+        write_noise(folder / "driver.mp4", size, round(seconds * options.memory_fps), options.memory_fps)
+        write_noise(folder / "portrait.mp4", size, 1, options.memory_fps)
+        before = peak_rss()
+        words = f"--quiet animate {folder}/portrait.mp4 --aligned --audio {folder}/speech.wav"
+        words += f" --pose {folder}/driver.mp4 --eyes {folder}/driver.mp4 --expression {folder}/driver.mp4"
+        words += f" --fps {options.memory_fps} --model {model} --device {options.device} -o {folder}/out.mp4"
+        if main_of_pdfgc(words.split()) != 0:
+            raise SystemExit("pdfgc animate failed")
+        frames = len(MotionTrack.load(folder / "out.motion.safetensors"))
+    return {"seconds": seconds, "frames": frames, "before_mib": before, "peak_rss_mib": peak_rss()}
+
+
+def peak_rss() -> float:
+    """MiB that this process has held at most."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def write_sound(path: Path, seconds: float) -> None:
+    """A WAV of `noise`, 16 kHz, mono."""
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16000)
+        for block in noise(seconds):
+            file.writeframes((block.clip(-1, 1) * 32767).astype("<i2").tobytes())
+
+
+def write_noise(path: Path, size: int, frames: int, fps: int) -> None:
+    """A video of coarse noise."""
+    random = np.random.default_rng(2)
+    with VideoWriter(path, width=size, height=size, fps=Fraction(fps)) as writer:
+        for _ in range(max(1, frames)):
+            coarse = random.integers(0, 256, (size // 32, size // 32, 3), np.uint8)
+            writer.write(coarse.repeat(32, 0).repeat(32, 1))
 
 
 def main() -> None:
@@ -305,16 +348,19 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2, help="of the CPU")
     parser.add_argument("--frames", type=int, default=40)
     parser.add_argument("--drivers", type=float, nargs=3, default=[0.2, 0.05, 0.17], metavar="SHARE")
+    parser.add_argument("--preset", default="paper", help="sizes of the random networks")
     parser.add_argument("--model", type=Path, help="a paper .safetensors (default: random weights)")
     parser.add_argument("--memory", type=float, nargs="+", default=[], metavar="SECONDS")
-    parser.add_argument("--memory-frames", type=int, default=24, help="painted in every memory measurement")
+    parser.add_argument(
+        "--memory-fps", type=int, default=25, help="frames a second of the memory measurements"
+    )
     parser.add_argument("--one-memory", type=float, help=argparse.SUPPRESS)
     parser.add_argument("--output", type=Path, help="the numbers as JSON")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     device = choose_device(options.device)
     if options.one_memory is not None:
-        sys.stdout.write(json.dumps(peak_memory(options, device, options.one_memory)))
+        sys.stdout.write(json.dumps(peak_memory(options, options.one_memory)))
         return
     result: dict[str, Any] = {}
     if options.memory:
@@ -325,8 +371,8 @@ def main() -> None:
         ]
         for row in result["memory"]:
             sys.stdout.write(
-                f"{row['seconds']:g} s of speech, {row['frames_heard']:.0f} frames heard, "
-                f"{row['frames_painted']:.0f} painted: at most {row['peak_rss_mib']:.0f} MiB\n"
+                f"{row['seconds']:g} s, {row['frames']} frames: at most {row['peak_rss_mib']:.0f} MiB, "
+                f"{row['before_mib']:.0f} of it before animate began\n"
             )
     else:
         result = compare(options, device)

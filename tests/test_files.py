@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
 import pytest
 
 from pdfgc.errors import InputError
-from pdfgc.files import atomic_path, check_output
+from pdfgc.files import BLOCK, atomic_path, check_output, sha256_of
 
 
 def test_the_file_appears_when_the_block_ends(tmp_path: Path) -> None:
@@ -59,3 +60,10 @@ def test_a_folder_that_cannot_be_written_to(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(InputError, match="cannot be written to"):
         check_output(tmp_path / "a.txt")
+
+
+@pytest.mark.parametrize("size", [0, 3, BLOCK, BLOCK + 1])
+def test_a_file_is_named_by_all_its_bytes(tmp_path: Path, size: int) -> None:
+    content = bytes(range(256)) * (size // 256 + 1)
+    (tmp_path / "file").write_bytes(content[:size])
+    assert sha256_of(tmp_path / "file") == hashlib.sha256(content[:size]).hexdigest()

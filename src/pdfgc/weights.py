@@ -27,13 +27,10 @@ from pathlib import Path
 from typing import IO
 
 from pdfgc.errors import InputError
-from pdfgc.files import atomic_path
+from pdfgc.files import BLOCK, atomic_path, sha256_of
 from pdfgc.progress import track
 
 log = logging.getLogger(__name__)
-
-BLOCK = 1 << 20
-"""Bytes read at a time."""
 
 TIMEOUT = 30
 """Seconds without an answer after which a download gives up."""
@@ -179,15 +176,6 @@ def entry(name: str) -> Weight:
     if name not in REGISTRY:
         raise InputError(f"expected one of the registered weights {', '.join(REGISTRY)}, got {name!r}")
     return REGISTRY[name]
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file in hexadecimal, read in blocks."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def find(name: str) -> Path | None:

@@ -8,7 +8,7 @@ from importlib import resources
 from safetensors import safe_open
 
 from pdfgc.evaluation.sync_judge import judge_path, load_judge
-from pdfgc.weights import sha256_of
+from pdfgc.files import sha256_of
 
 
 def test_the_card_is_about_these_weights() -> None:

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from pdfgc.errors import InputError
-from pdfgc.training.results import Results, fingerprint, read_result, write_model, write_result
+from pdfgc.training.results import Results, read_result, write_model, write_result
 
 
 def leave(run: Path, stage: str, tensors: dict[str, Tensor], finished: bool = True) -> Path:
@@ -92,8 +92,3 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
     with pytest.raises(InputError, match="lacks the pdfgc metadata"):
         read_result(tmp_path / "other.safetensors")
-
-
-def test_fingerprint_is_sha256(tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(b"abc")
-    assert fingerprint(tmp_path / "file").startswith("ba7816bf8f01cfea")

@@ -8,10 +8,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from pdfgc.errors import InputError
+from pdfgc.files import sha256_of
 
 PACKAGE = Path(__file__).parents[1]
-
-_BLOCK = 1 << 20
 
 
 def file_digest(path: Path) -> str:
@@ -23,14 +22,10 @@ def file_digest(path: Path) -> str:
     if path.is_dir():
         parts = [f"{p.name}:{file_digest(p)}" for p in sorted(path.iterdir()) if p.is_file()]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-    digest = hashlib.sha256()
     try:
-        with path.open("rb") as file:
-            while block := file.read(_BLOCK):
-                digest.update(block)
+        return sha256_of(path)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
-    return digest.hexdigest()
 
 
 def source_files(*names: str) -> set[Path]:
@@ -98,7 +93,7 @@ MEASURING = (
     "priors/face_features.py",
     "priors/identity.py",
     "priors/perceptual.py",
-    "priors/state_dicts.py",
+    "state_dicts.py",
     "priors/tflite_graph.py",
 )
 """Modules and folders that decide what is measured on a video."""

@@ -6,15 +6,14 @@ so that their state dict loads as it is. Written out here because those librarie
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pdfgc.errors import InputError
-from pdfgc.weights import sha256_of
+from pdfgc.files import sha256_of
+from pdfgc.state_dicts import load_weights
 
 FEATURE = 2048
 SIDE = 299
@@ -204,14 +203,8 @@ def load_inception(path: Path) -> FIDInception:
     Raises:
         InputError: no such file, or other content than a state dict of these very weights.
     """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        network = FIDInception()
-        network.load_state_dict(state)
-    except OSError as error:
-        raise InputError(f"cannot read Inception's weights {path}: {error.strerror}") from error
-    except (RuntimeError, pickle.UnpicklingError, TypeError, AttributeError, EOFError) as error:
-        raise InputError(f"expected FID's Inception weights in {path}, but it is something else") from error
+    network = FIDInception()
+    load_weights(network, path, "FID's Inception weights")
     return network.eval()
 
 

@@ -5,14 +5,13 @@ Layers and names are those of the published `syncnet_v2.model`, so that its stat
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pdfgc.errors import InputError
+from pdfgc.state_dicts import load_weights
 
 FEATURE = 1024
 
@@ -103,16 +102,8 @@ def load_syncnet(path: Path) -> SyncNet:
     Raises:
         InputError: there is no such file, or it is not that.
     """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        network = SyncNet()
-        network.load_state_dict(state)
-    except OSError as error:
-        raise InputError(f"cannot read SyncNet's weights {path}: {error.strerror}") from error
-    except (RuntimeError, pickle.UnpicklingError, TypeError, AttributeError, EOFError) as error:
-        raise InputError(
-            f"expected SyncNet's published state dict (syncnet_v2.model) in {path}, but it is something else"
-        ) from error
+    network = SyncNet()
+    load_weights(network, path, "SyncNet's published state dict (syncnet_v2.model)")
     return network.eval()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -17,6 +16,7 @@ from pdfgc.errors import InputError
 from pdfgc.export import paper, small
 from pdfgc.export.graph import OPSET, Graph, Session, describe, differences, metadata, write_graph
 from pdfgc.export.readme import readme
+from pdfgc.files import sha256_of
 from pdfgc.model import Model
 from pdfgc.model_digest import weights_digest
 from pdfgc.paper_model import PaperModel
@@ -56,7 +56,7 @@ def export(model: Any, folder: Path) -> dict[str, Any]:
         for graph in track(graphs, len(graphs), "networks"):
             path = temporary / f"{graph.name}.onnx"
             write_graph(graph, path, metadata(about))
-            facts_of_file = {"sha256": _sha256(path), "differences": differences(graph, Session(path))}
+            facts_of_file = {"sha256": sha256_of(path), "differences": differences(graph, Session(path))}
             described.append(describe(graph) | facts_of_file)
         content = about | {"constants": _of_preset(model)[1](model), "graphs": described}
         (temporary / DESCRIPTION).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
@@ -102,7 +102,3 @@ def _whole_folder(folder: Path) -> Iterator[Path]:
             os.replace(path, folder / path.name)
     finally:
         shutil.rmtree(temporary)
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

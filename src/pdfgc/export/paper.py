@@ -15,7 +15,7 @@ from pdfgc.export.pictures import example_picture, to_bytes, to_floats
 from pdfgc.export.speech import hearing_graph, speech_graph
 from pdfgc.motion import FACTORS
 from pdfgc.networks.hearing import SAMPLE_RATE
-from pdfgc.paper_model import CODE_ORDER, PaperModel, PaperPortrait
+from pdfgc.paper_model import PaperModel, PaperPortrait
 
 _PICTURE = "VoxCeleb's alignment less its margin, RGB, 0..255"
 _STEPS = (
@@ -85,7 +85,7 @@ def generator_graph(model: PaperModel) -> Graph:
     vector, start = _Appearance(model.appearance)(example_picture(model.size, 1))
     codes = tuple(
         Input(name, f"wanted {name} code", torch.randn(2, FACTORS[name], generator=generator), {0: "frames"})
-        for name in CODE_ORDER
+        for name in FACTORS
     )
     return Graph(
         "generator",
@@ -102,7 +102,7 @@ def generator_graph(model: PaperModel) -> Graph:
 
 def generator_inputs(portrait: PaperPortrait, codes: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """What `generator_graph` takes, of a portrait on the CPU and codes `{factor: [T, D]}`."""
-    driving = {name: np.asarray(codes[name], np.float32) for name in CODE_ORDER}
+    driving = {name: np.asarray(codes[name], np.float32) for name in FACTORS}
     return driving | {"vector": portrait.vector.numpy(), "map": portrait.start.numpy()}
 
 
@@ -133,7 +133,7 @@ class _Generator(nn.Module):
         self.generator = generator
 
     def forward(self, vector: Tensor, start: Tensor, *codes: Tensor) -> Tensor:
-        """The codes stand in the order of `CODE_ORDER`."""
+        """The codes stand in the order of `FACTORS`."""
         frames = codes[0].shape[0]
         style = torch.cat([vector.expand(frames, -1), *codes], 1)
         return to_bytes(self.generator(start.expand(frames, -1, -1, -1), style)).permute(0, 2, 3, 1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import lzma
-import pickle
 import shutil
 import tarfile
 import tempfile
@@ -12,22 +11,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from pdfgc.config import Config, config_from_dict, config_to_dict, load_config
 from pdfgc.errors import InputError
-from pdfgc.files import atomic_path
+from pdfgc.files import atomic_path, sha256_of
 from pdfgc.networks.paper.build import make_networks
 from pdfgc.official.layout import FILES, OfficialFile, unread_tensors
-from pdfgc.training.results import fingerprint, read_result, write_result
+from pdfgc.state_dicts import read_tensors
+from pdfgc.training.results import read_result, write_result
 
 SOURCE = "https://github.com/Dorniwang/PD-FGC-inference"
-
-_WRAPPERS = ("state_dict", "model", "net")
-_PREFIX = "module."  # of networks saved from under DataParallel
 
 _CARD = """\
 # PD-FGC, the authors' weights
@@ -79,10 +75,10 @@ def import_official(source: Path, output: Path, config: Config | None = None) ->
     with _folder(source) as folder:
         for file in FILES:
             path = _find(folder, file)
-            state = _read_state(path)
+            state = read_tensors(path, name=path.name)
             wanted = networks[file.module].state_dict()
             _check(path.name, state, wanted)
-            hashes[path.name] = fingerprint(path)
+            hashes[path.name] = sha256_of(path)
             for name, tensor in state.items():
                 if name in wanted:
                     tensors[f"{file.module}.{name}"] = tensor.to(wanted[name].dtype)
@@ -187,25 +183,6 @@ def _find(folder: Path, file: OfficialFile) -> Path:
         if (folder / name).is_file():
             return folder / name
     raise InputError(f"expected {' or '.join(file.names)} in {folder}, but there is no such file")
-
-
-def _read_state(path: Path) -> dict[str, Tensor]:
-    """The state dict of a file; nothing in it is run."""
-    try:
-        loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
-        reason = str(error).split("\n", 1)[0]
-        raise InputError(
-            f"expected a PyTorch state dict in {path.name}, but it cannot be read as one ({reason})"
-        ) from error
-    for wrapper in _WRAPPERS:
-        if isinstance(loaded, Mapping) and isinstance(loaded.get(wrapper), Mapping):
-            loaded = loaded[wrapper]
-    if not isinstance(loaded, Mapping) or not all(isinstance(entry, Tensor) for entry in loaded.values()):
-        raise InputError(
-            f"expected a PyTorch state dict in {path.name}, names and tensors, but it holds something else"
-        )
-    return {str(name).removeprefix(_PREFIX): tensor for name, tensor in loaded.items()}
 
 
 def _check(where: str, state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:

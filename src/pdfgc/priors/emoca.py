@@ -21,7 +21,7 @@ from pdfgc.errors import InputError
 from pdfgc.networks.paper.appearance import AppearanceEncoder
 from pdfgc.priors.face_crop import face_crops
 from pdfgc.priors.face_features import FaceFeatures
-from pdfgc.priors.state_dicts import read_tensors
+from pdfgc.state_dicts import read_tensors
 
 SHAPE, ALBEDO, EXPRESSION, POSE, CAMERA, LIGHT = 100, 50, 50, 6, 3, 27
 """Entries of DECA's code, in its order."""

@@ -17,7 +17,7 @@ from pdfgc.errors import InputError
 from pdfgc.face.mesh import LEFT_EYE, LEFT_IRIS, RIGHT_EYE, RIGHT_IRIS
 from pdfgc.networks.paper.appearance import AppearanceEncoder
 from pdfgc.priors.face_crop import face_crops
-from pdfgc.priors.state_dicts import read_tensors
+from pdfgc.state_dicts import read_tensors
 
 BINS = 90
 BIN_DEGREES = 4.0
@@ -97,7 +97,7 @@ class L2CSGaze(nn.Module):
         own = {"fc_yaw_gaze": "yaw", "fc_pitch_gaze": "pitch"}
         state = {}
         for name, value in read_tensors(path).items():
-            layer, _, rest = name.removeprefix("module.").partition(".")
+            layer, _, rest = name.partition(".")
             if layer != "fc_finetune":  # an unused layer of the authors' file
                 state[f"{own[layer]}.{rest}" if layer in own else f"backbone.{layer}.{rest}"] = value
         try:

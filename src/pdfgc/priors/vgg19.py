@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from pdfgc.errors import InputError
-from pdfgc.priors.state_dicts import read_tensors
-from pdfgc.weights import sha256_of
+from pdfgc.files import sha256_of
+from pdfgc.state_dicts import read_tensors
 
 OFFICIAL = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
 

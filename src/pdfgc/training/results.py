@@ -9,7 +9,6 @@ JSON object with the preset, the resolved configuration and the steps trained.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from collections.abc import Mapping
@@ -22,7 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from pdfgc.errors import InputError
-from pdfgc.files import atomic_path
+from pdfgc.files import atomic_path, sha256_of
 
 STAGES: dict[str, str] = {
     "stage1": "pdfgc.training.stage1",
@@ -123,7 +122,7 @@ class Results:
                     "%s has not finished its steps; later stages will build on its present state", stage
                 )
             self._read[stage] = result
-        self.used[stage] = fingerprint(path)
+        self.used[stage] = sha256_of(path)
         return self._read[stage]
 
     def load(self, name: str, module: nn.Module) -> None:
@@ -171,15 +170,6 @@ def write_model(run: Path) -> Path | None:
     path = run / "model.safetensors"
     write_result(path, tensors, about)
     return path
-
-
-def fingerprint(path: Path) -> str:
-    """sha256 of a file, as a hexadecimal string."""
-    with open(path, "rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _tensor_names(path: Path) -> list[str]:

@@ -29,7 +29,7 @@ from pdfgc.config import Config, config_to_dict, config_to_yaml, load_config
 from pdfgc.data.clips import ClipSet
 from pdfgc.devices import choose_device
 from pdfgc.errors import InputError
-from pdfgc.files import atomic_path
+from pdfgc.files import atomic_path, sha256_of
 from pdfgc.lock import locked
 from pdfgc.progress import set_quiet
 from pdfgc.training import distributed
@@ -38,7 +38,6 @@ from pdfgc.training.plan import describe
 from pdfgc.training.results import (
     STAGES,
     Results,
-    fingerprint,
     read_result,
     stage_module,
     write_model,
@@ -236,7 +235,7 @@ def _is_settled(run: Path, name: str, config: Config) -> bool:
         return False
     about = read_result(path).about["stages"][name]
     for stage, digest in about["used"].items():
-        if fingerprint(run / stage / "weights.safetensors") != digest:
+        if sha256_of(run / stage / "weights.safetensors") != digest:
             raise InputError(
                 f"{stage} has been trained further since {name} was built on it; delete {run / name} to "
                 "begin it anew, or use another --run"

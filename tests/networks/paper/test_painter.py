@@ -9,6 +9,7 @@ from torch import Tensor
 from golden_rule import fill
 from pdfgc.networks.paper.generator import Generator
 from pdfgc.networks.paper.painter import Painter
+from pdfgc.networks.paper.winograd import WinogradConv, WinogradDoubling
 from slow_generator import paint
 
 
@@ -19,18 +20,39 @@ def generator() -> Generator:
     return network
 
 
+@pytest.fixture(scope="module")
+def wide() -> Generator:
+    """With layers to which each of Winograd's ways applies: maps of 8 to 64 pixels."""
+    network = Generator(style=24, channels=(24, 64, 64, 80), start=8).eval()
+    fill(network, network="generator_model")
+    return network
+
+
 def inputs(count: int) -> tuple[Tensor, Tensor]:
     torch.manual_seed(0)
     return torch.randn(1, 24, 7, 7), torch.randn(count, 24)
 
 
-@pytest.mark.parametrize("fine_batch", [0, 1, 2])
-def test_float32_paints_what_the_slow_way_paints(generator: Generator, fine_batch: int) -> None:
+def test_wide_layers_are_convolved_winograds_way(wide: Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    style = inputs(3)[1]
+    start = torch.randn(1, 24, 8, 8)
+    painter = Painter(wide)
+    with torch.no_grad():
+        slow = paint(wide, start.expand(3, -1, -1, -1), style)
+    assert torch.allclose(painter(start, style), slow, atol=1e-4)
+    assert sum(isinstance(layer.quick, WinogradConv) for layer in painter._layers) == 2
+    assert sum(isinstance(layer.quick, WinogradDoubling) for layer in painter._layers) == 2
+    monkeypatch.setattr(WinogradConv, "__call__", lambda self, x, scale, finish: torch.zeros_like(x))
+    assert not torch.allclose(painter(start, style), slow, atol=1e-2)
+
+
+@pytest.mark.parametrize("room", [0, 1, 1 << 18, 1 << 20])
+def test_float32_paints_what_the_slow_way_paints(generator: Generator, room: int) -> None:
     start, style = inputs(3)
     before = start.clone()
     with torch.no_grad():
         slow = paint(generator, start.expand(3, -1, -1, -1), style)
-    fast = Painter(generator, fine_batch=fine_batch)(start, style)
+    fast = Painter(generator, room=room)(start, style)
     assert fast.shape == (3, 3, 224, 224)
     assert torch.allclose(fast, slow, atol=1e-4)
     assert torch.equal(start, before)

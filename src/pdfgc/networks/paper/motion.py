@@ -51,11 +51,11 @@ class MotionTrunk(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """`[B, 3, S, S]` in -1..1 to `[B, feature]`."""
-        x = F.relu(self.bn1(self.conv1(pictures)))
+        x = F.relu_(self.bn1(self.conv1(pictures)))
         x = F.max_pool2d(self.conv2(x), 2)
         x = self.top_m_0(self.m0(self.conv4(self.conv3(x))))
-        heat_maps = self.l0(F.relu(self.bn_end0(self.conv_last0(x))))
-        x = self.conv6(F.relu(self.bn5(heat_maps)))
+        heat_maps = self.l0(F.relu_(self.bn_end0(self.conv_last0(x))))
+        x = self.conv6(F.relu_(self.bn5(heat_maps)))
         feature: Tensor = self.fc(F.relu(x.flatten(1)))
         return feature
 
@@ -139,9 +139,9 @@ class _Block(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
-        first = self.conv1(F.relu(self.bn1(x)))
-        second = self.conv2(F.relu(self.bn2(first)))
-        third = self.conv3(F.relu(self.bn3(second)))
+        first = self.conv1(F.relu_(self.bn1(x)))
+        second = self.conv2(F.relu_(self.bn2(first)))
+        third = self.conv3(F.relu_(self.bn3(second)))
         return torch.cat([first, second, third], 1) + self.downsample(x)
 
 

@@ -5,15 +5,19 @@ The same sums as `Generator.forward` in evaluation, in an order that costs less:
 - styles of all layers come from one matrix product per batch, in float32, and so do the demodulations (the sum over a
   kernel's taps of its squared weights is kept);
 - the rectifier's gain, noise and biases are folded into constants, and steps on a map are done in place;
+- float32 convolutions are done on a CPU with a quarter of the multiplications, three quarters where they double the map
+  (`winograd`), and rectified while a strip of the map is at hand;
 - colours are read off a map by one small matrix product per sample, without a scaled copy of the map;
 - weights and maps lie channels-last, in 16 bits where the device is faster so, except the coarse scales, a tenth of the
   arithmetic, whose rounding errors reach every pixel; colours are summed in float32;
 - coarse scales are painted for the whole batch at once, which amortises the weights; fine ones, whose maps are large,
-  a few samples at a time, so that they stay in the processor's caches and the allocator's reach.
+  a few samples at a time, so that they stay in the processor's caches and the allocator's reach (larger blocks are
+  fetched from the system and given back every time, a page fault for every 4 kB).
 """
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 import torch
@@ -21,6 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pdfgc.networks.paper.generator import Generator, ModulatedConv, blur_kernel, double
+from pdfgc.networks.paper.winograd import TILE, WinogradConv, WinogradDoubling
 
 _SLOPE, _GAIN = 0.2, 2**0.5
 _EPS = 1e-8
@@ -29,8 +34,8 @@ _COARSE_SIDE = 28
 """Side in pixels up to which scales are painted in float32. With bfloat16 everywhere pictures were 43 dB from
 float32's, so 48 to 51."""
 
-_FINE_SIDE = 112
-"""Side in pixels from which a scale is painted a few samples at a time."""
+_QUICK_SIDE, _QUICK_CHANNELS = 28, 64
+"""From these sizes on Winograd's way costs less than the plain one."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,9 @@ class _Layer:
     """A styled convolution, its constants folded."""
 
     weight: Tensor
-    """`[out, in, 3, 3]`; `[in, out, 3, 3]` where it doubles the map."""
+    """`[out, in, 3, 3]`; `[in, out, 3, 3]` where it doubles the map; empty where `quick` stands for it."""
+    quick: WinogradConv | WinogradDoubling | None
+    """The same convolution in its place."""
     power: Tensor
     """`[out, in]` float32: squared weights summed over the taps."""
     constant: Tensor
@@ -65,14 +72,12 @@ class Painter:
     Args:
         generator: on its device; a copy of its weights is taken.
         dtype: of weights and maps of all but the coarse scales; float32, or what the device computes faster in.
-        fine_batch: samples at a time from 112 pixels on; 0 for all.
+        room: bytes that a map may take; of scales with larger ones fewer samples are painted at a time. 0 for no limit.
     """
 
-    def __init__(
-        self, generator: Generator, dtype: torch.dtype = torch.float32, *, fine_batch: int = 0
-    ) -> None:
+    def __init__(self, generator: Generator, dtype: torch.dtype = torch.float32, *, room: int = 0) -> None:
         self.dtype = dtype
-        self.fine_batch = fine_batch
+        self.room = room
         self._scales: list[tuple[Tensor, Tensor]] = []
         self._length = 0
         with torch.inference_mode():
@@ -100,8 +105,13 @@ class Painter:
         ) * _GAIN
         laid_out = weight.transpose(0, 1) if conv.up else weight
         dtype = torch.float32 if noise.shape[-1] <= _COARSE_SIDE else self.dtype
+        quick: WinogradConv | WinogradDoubling | None = None
+        if dtype == torch.float32 and _is_quick(weight, noise.shape[-1], up=conv.up):
+            quick = WinogradDoubling(laid_out) if conv.up else WinogradConv(weight)
+            laid_out = laid_out[:0]
         return _Layer(
             weight=laid_out.to(dtype).contiguous(memory_format=torch.channels_last),
+            quick=quick,
             power=weight.square().sum((2, 3)),
             constant=constant.to(dtype).contiguous(memory_format=torch.channels_last),
             style=self._modulate(conv),
@@ -133,8 +143,8 @@ class Painter:
         """The picture at full size of the map and the picture of the scale before `scale`."""
         if scale == len(self._colours):
             return picture
-        few = self.fine_batch
-        if few and x.shape[-1] * 2 >= _FINE_SIDE and len(x) > few:
+        few = self._at_once(scale, x.shape[-1])
+        if len(x) > few:
             parts = zip(x.split(few), picture.split(few), scales.split(few), strict=True)
             return torch.cat([self._finer(scale, *part) for part in parts])
         x = self._convolve(self._layers[2 * scale - 1], x, scales)
@@ -142,20 +152,36 @@ class Painter:
         picture = double(picture).add_(self._read_colours(self._colours[scale], x, scales))
         return self._finer(scale + 1, x, picture, scales)
 
+    def _at_once(self, scale: int, side: int) -> int:
+        """Samples that are painted together at a scale, whose layer doubles maps of a side."""
+        if not self.room:
+            return sys.maxsize
+        layer = self._layers[2 * scale - 1]
+        widest = layer.constant.shape[1] * (2 * side + 1) ** 2 * layer.weight.element_size()
+        return max(1, self.room // widest)
+
     def _convolve(self, layer: _Layer, x: Tensor, scales: Tensor) -> Tensor:
-        """One styled convolution of `[B, in, H, W]`, which is overwritten."""
+        """One styled convolution of `[B, in, H, W]`, which may be overwritten."""
         scale = scales[:, layer.style]
         gain = (F.linear(scale.square(), layer.power) + _EPS).rsqrt() * _GAIN
+        if isinstance(layer.quick, WinogradConv):
+            return _convolve_quickly(layer.quick, x.float(), scale, gain, layer.constant)
         x = x.to(layer.weight.dtype)
-        x = x.mul_(scale[:, :, None, None].to(x))
-        if layer.up:
-            x = F.conv_transpose2d(x, layer.weight, stride=2)
-            x = F.conv2d(x, self._blur.to(x).expand(x.shape[1], 1, 4, 4), padding=1, groups=x.shape[1])
+        if layer.quick is not None:
+            x = self._low_pass(_double_quickly(layer.quick, x, scale))
         else:
-            x = F.conv2d(x, layer.weight, padding=1)
+            x = x.mul_(scale[:, :, None, None].to(x))
+            if layer.up:
+                x = self._low_pass(F.conv_transpose2d(x, layer.weight, stride=2))
+            else:
+                x = F.conv2d(x, layer.weight, padding=1)
         # one rounding for product and sum together
         torch.addcmul(layer.constant, x, gain[:, :, None, None].to(x), out=x)
         return F.leaky_relu_(x, _SLOPE)
+
+    def _low_pass(self, x: Tensor) -> Tensor:
+        """A doubled map `[B, C, 2 H + 1, 2 W + 1]` to `[B, C, 2 H, 2 W]`."""
+        return F.conv2d(x, self._blur.to(x).expand(x.shape[1], 1, 4, 4), padding=1, groups=x.shape[1])
 
     def _read_colours(self, colours: _Colours, x: Tensor, scales: Tensor) -> Tensor:
         """`[B, 3, H, W]` float32."""
@@ -164,3 +190,26 @@ class Painter:
         flat = x.permute(0, 2, 3, 1).reshape(batch, height * width, channels)
         picture = torch.bmm(flat, weight.transpose(1, 2)).float()
         return picture.transpose(1, 2).reshape(batch, 3, height, width) + colours.bias
+
+
+def _is_quick(weight: Tensor, side: int, *, up: bool) -> bool:
+    """Whether Winograd's way pays for a layer `[out, in, 3, 3]` that makes maps of a side."""
+    wide = min(weight.shape[:2]) >= _QUICK_CHANNELS
+    whole = (side // 2 if up else side) % TILE == 0
+    return weight.device.type == "cpu" and wide and whole and side >= _QUICK_SIDE
+
+
+def _convolve_quickly(conv: WinogradConv, x: Tensor, scale: Tensor, gain: Tensor, constant: Tensor) -> Tensor:
+    """As `Painter._convolve`, of `[B, in, H, W]` that lies channels-last and stays as it is."""
+    gain, constant = gain[:, None, None], constant.permute(0, 2, 3, 1)
+
+    def finish(strip: Tensor, rows: slice) -> None:
+        torch.addcmul(constant[:, rows], strip, gain, out=strip)
+        F.leaky_relu_(strip, _SLOPE)
+
+    return conv(x.permute(0, 2, 3, 1), scale, finish).permute(0, 3, 1, 2)
+
+
+def _double_quickly(conv: WinogradDoubling, x: Tensor, scale: Tensor) -> Tensor:
+    """The transposed convolution of `[B, in, H, W]` that lies channels-last and stays as it is."""
+    return conv(x.permute(0, 2, 3, 1), scale).permute(0, 3, 1, 2)
