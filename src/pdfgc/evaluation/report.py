@@ -142,7 +142,8 @@ def _pair(comparison: Comparison, names: Sequence[str]) -> dict[str, Any]:
 
 
 def write_results(results: dict[str, Any], folder: Path) -> Path:
-    """Writes `results.json` into a folder that exists; NaN cannot occur in it."""
+    """Writes `results.json` into a folder, which is made when missing; NaN cannot occur in it."""
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "results.json"
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(results, indent=1, allow_nan=False) + "\n", encoding="utf-8")

@@ -117,7 +117,6 @@ def publish(title: str, about: str, results: dict[str, Any], trials: Sequence[Tr
     from pdfgc.evaluation.publication import write_report
     from pdfgc.evaluation.tables import summary_table
 
-    report.mkdir(parents=True, exist_ok=True)
     told(summary_table(results), write_report(title, about, results, trials, report))
 
 
