@@ -41,6 +41,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+from pdfgc.allocator import keep_freed_memory
 from pdfgc.cli import main as main_of_pdfgc
 from pdfgc.config import config_to_dict, load_config
 from pdfgc.devices import choose_device, half_precision
@@ -115,6 +116,8 @@ def noise(seconds: float) -> Iterator[np.ndarray]:
 def make_model(options: argparse.Namespace, device: torch.device) -> PaperModel:
     """A model file's networks, or random ones."""
     result = random_networks(options.preset) if options.model is None else read_result(options.model)
+    if device.type == "cpu":
+        keep_freed_memory()  # as `pdfgc.load` does; it serves both ways
     return PaperModel(result, device)
 
 

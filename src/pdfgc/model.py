@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,11 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pdfgc.allocator import keep_freed_memory
 from pdfgc.config import config_from_dict
 from pdfgc.devices import choose_device, fast_autocast
 from pdfgc.errors import InputError
 from pdfgc.face.geometry import fit_pose, remove_pose
 from pdfgc.listening import listen
+from pdfgc.model_parts import check_crop, count_weights, fingerprint, load_parts, to_pixels
 from pdfgc.motion import FACTORS, SMOOTHING, MotionTrack
 from pdfgc.networks.codec import driven_mesh, face_codes
 from pdfgc.networks.hearing import SAMPLE_RATE
@@ -106,23 +107,17 @@ class Model:
             "decoder": self.decoder,
             "generator": self.generator,
         }
-        for name, module in self._modules.items():
-            state = {key: value.float() for key, value in result.module(name).items()}
-            try:
-                module.load_state_dict(state)
-            except RuntimeError as error:
-                raise InputError(
-                    f"expected a complete model of this version of pdfgc, but its part {name} does not fit"
-                ) from error
-            module.eval().requires_grad_(False)
-        self.fingerprint = _fingerprint(self._modules)
+        load_parts(self._modules, result)
+        self.fingerprint = fingerprint(
+            part for name, part in self._modules.items() if name not in ("generator", "hearing")
+        )
         for module in self._modules.values():
             module.to(self.device)
 
     @property
     def parameters(self) -> int:
         """Number of weights."""
-        return sum(weight.numel() for module in self._modules.values() for weight in module.parameters())
+        return count_weights(self._modules)
 
     def avatar(self, portrait: str | Path | np.ndarray, *, face: int = 0) -> Avatar:
         """A portrait made ready: any photo, its head found, cropped and encoded once (see `Avatar`)."""
@@ -185,8 +180,7 @@ class Model:
         Raises:
             ValueError: for a crop of another size.
         """
-        if image.shape != (self.size, self.size, 3):
-            raise ValueError(f"expected a head crop of {self.size} x {self.size} pixels, got {image.shape}")
+        check_crop(image, self.size)
         pixels = self._tensor(image).permute(2, 0, 1)[None] / 127.5 - 1
         points = self._tensor(mesh)[None]
         pose = fit_pose(points)
@@ -225,8 +219,7 @@ class Model:
                 _sketches(driving, self.size),
                 self._triangles(driving),
             )
-        pixels = ((frames.float() + 1) * 127.5).round().clamp(0, 255).byte()
-        return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+        return to_pixels(frames)
 
     def driving_mesh(self, portrait: Portrait, codes: Mapping[str, np.ndarray]) -> Tensor:
         """The face that codes `{factor: [T, D]}` ask of a portrait: `[T, 478, 3]` crop units, on `device`."""
@@ -278,6 +271,8 @@ def load(name: str | Path = "small", *, device: str = "auto", engine: Engine = "
 
 
 def _make(result: Result, device: torch.device) -> Model | PaperModel:
+    if device.type == "cpu":
+        keep_freed_memory()
     if config_from_dict(result.about["config"]).family == "mesh":
         return Model(result, device)
     from pdfgc.paper_model import PaperModel
@@ -298,16 +293,6 @@ def _read(name: str | Path) -> Result:
         with resources.as_file(embedded) as file:
             return read_result(file)
     return read_result(path)
-
-
-def _fingerprint(modules: Mapping[str, nn.Module]) -> str:
-    """Of everything that gives codes their meaning: the encoders and the mesh decoder, not the painter."""
-    digest = hashlib.sha256()
-    for name, module in modules.items():
-        if name not in ("generator", "hearing"):
-            for tensor in module.state_dict().values():
-                digest.update(tensor.contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]
 
 
 def _sketches(meshes: Tensor, size: int) -> Tensor:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pdfgc.allocator import KEPT_BLOCK, keep_freed_memory
+from pdfgc.allocator import KEPT_BLOCK
 from pdfgc.config import config_from_dict
 from pdfgc.devices import fast_autocast, half_precision
 from pdfgc.errors import InputError
@@ -91,8 +91,6 @@ class PaperModel:
             "speech": self.speech,
             "generator": self.generator,
         }
-        if self.device.type == "cpu":
-            keep_freed_memory()
         load_parts(self._modules, result)
         settings = json.dumps(dataclasses.asdict(self.use))
         self.fingerprint = fingerprint([self.motion, self.speech], settings)
