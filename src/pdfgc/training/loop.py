@@ -203,7 +203,7 @@ class Loop:
         rate = learning_rate(self.training, step)
         measures = Measures(self._may_overflow())
         for index, phase in enumerate(self.stage.phases):
-            if step % phase.interval == 0:
+            if step >= phase.first and step % phase.interval == 0:
                 self._do_phase(index, phase, moved, step, rate, measures)
         self.averages.update(step)
         values, not_finite = measures.read()

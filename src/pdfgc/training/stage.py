@@ -61,6 +61,8 @@ class Phase:
     """Keys of `Stage.modules`. During a phase, only its own modules require gradients."""
     interval: int = 1
     """The phase runs at steps divisible by this."""
+    first: int = 0
+    """The first step (from 0) at which it runs."""
     learning_rate: float = 1.0
     """A factor on the configured learning rate."""
     betas: tuple[float, float] | None = None
