@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pdfgc.errors import InputError
-from pdfgc.files import atomic_path, check_output
+from pdfgc.files import atomic_path, check_output, make_folder
 
 
 def test_the_file_appears_when_the_block_ends(tmp_path: Path) -> None:
@@ -59,3 +59,12 @@ def test_a_folder_that_cannot_be_written_to(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(InputError, match="cannot be written to"):
         check_output(tmp_path / "a.txt")
+
+
+def test_a_file_in_the_place_of_a_folder_is_said(tmp_path: Path) -> None:
+    assert make_folder(tmp_path / "new" / "folder").is_dir()
+    assert make_folder(tmp_path / "new").is_dir()
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(InputError, match="a file is in its place"):
+            make_folder(place)

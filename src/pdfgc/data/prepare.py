@@ -31,7 +31,7 @@ from pdfgc.data.layouts import Layout, list_jobs
 from pdfgc.data.rejection import Rejection
 from pdfgc.data.settings import PrepareSettings
 from pdfgc.errors import InputError
-from pdfgc.files import atomic_path
+from pdfgc.files import atomic_path, make_folder
 from pdfgc.lock import locked
 from pdfgc.progress import track
 
@@ -122,12 +122,11 @@ def prepare(
 
     Raises:
         InputError: when there are no videos, the table is not such a table, `output` was prepared with other
-            settings, or another process prepares into it.
+            settings, another process prepares into it, or it is a file.
     """
     settings = settings or PrepareSettings()
     jobs = list_jobs(Path(clips).resolve(), layout, None if labels is None else Path(labels), licence)
-    target = Path(output).resolve()
-    target.mkdir(parents=True, exist_ok=True)
+    target = make_folder(Path(output).resolve())
     with locked(target, "preparing into", "another output folder"):
         _check_settings(target / "settings.json", settings)
         _remove_unfinished(target)
