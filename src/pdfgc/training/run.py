@@ -83,8 +83,8 @@ def train(
         NonFiniteError: when training diverged.
     """
     names = _stage_names(stage)
-    if max_minutes is not None and not max_minutes > 0:
-        raise InputError(f"expected more than 0 minutes, but got {max_minutes:g}")
+    if max_minutes is not None and not max_minutes >= 0:
+        raise InputError(f"expected 0 minutes or more, but got {max_minutes:g}")
     config = load_config(preset, changes)
     training, held_out = load_clips(Path(data), config)
     folder = make_folder(run)
