@@ -183,8 +183,8 @@ class Loop:
             )
 
     def _descent(self, phase: Phase) -> Descent:
-        parameters = [p for name in phase.modules for p in self._parameters(name)]
-        if not parameters:
+        parameters = {name: self._parameters(name) for name in phase.modules}
+        if not any(parameters.values()):
             raise InputError(f"the phase {phase.name} of {self.stage.name} has nothing to train")
         return Descent(phase, parameters, self.training)
 

@@ -30,8 +30,11 @@ from pdfgc.training.results import Results
 
 TRUNK = "motion.model"
 
-_LIVELIER = 8.0
+_LIVELIER = 4.0
 """By how much the last layer of E_mot begins with larger weights than torch's."""
+
+_OPEN = 1.5
+"""What is added to the one map that E_mot's heat-maps end in: some four of its deviations."""
 
 _DEVIATION = {"lips": 0.1, "expression": 0.1, "eyes": 0.15, "pose": 0.4}
 """About how far an entry of each code moves: lips and expression as their untrained layers give them, eyes and pose in
@@ -80,13 +83,20 @@ def calm_residuals(appearance: AppearanceEncoder) -> None:
 
 
 def enliven_motion(trunk: MotionTrunk) -> None:
-    """Lets the motion begin with as much influence on the picture as the portrait has.
+    """Lets E_mot begin with an open rectifier, and with as much influence on the picture as the portrait has.
+
+    All that E_mot knows passes one rectified map. As torch initialises it, it is half shut; what it says is noise to G
+    at first, which shutting it altogether stills. After 120 steps of a trial nothing of it was open, so no gradient
+    came through any more, for good. Open from the start, it gains nothing by shutting.
 
     G's scales are its style times small weights that change by a fixed amount a step, so it learns from a part of its
     style the slower, the less that part moves. As torch initialises E_mot, its feature moved them a ninth as far as the
     portrait's vector did.
     """
     with torch.no_grad():
+        bias = trunk.conv6.bias
+        assert bias is not None
+        bias.add_(_OPEN)
         trunk.fc.weight.mul_(_LIVELIER)
 
 

@@ -34,6 +34,11 @@ def to_sheet(columns: Sequence[Tensor]) -> np.ndarray:
     return sheet.round().clamp(0, 255).byte().cpu().numpy()
 
 
+ENCODERS = 0.1
+"""Learning rate of the encoders over G's, whose weights are scaled down where they are used, so that a step of the same
+size moves G far less than an encoder."""
+
+
 def adversary(config: Config) -> Phase:
     """The discriminator's phase."""
     first = config.paper.adversarial_from

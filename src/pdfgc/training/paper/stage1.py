@@ -19,6 +19,7 @@ from pdfgc.training.paper.frames import PaperClips, far_pair
 from pdfgc.training.paper.losses import motion_reconstruction
 from pdfgc.training.paper.parts import TRUNK, calm_residuals, enliven_motion, make_discriminator
 from pdfgc.training.paper.pictures import (
+    ENCODERS,
     MADE,
     adversarial_losses,
     adversary,
@@ -56,7 +57,11 @@ class PaperStage1(Stage):
             "discriminator": self.discriminator,
         }
         self.phases = (
-            Phase("generator", ("appearance", TRUNK, "first_generator")),
+            Phase(
+                "generator",
+                ("appearance", TRUNK, "first_generator"),
+                rates={"appearance": ENCODERS, TRUNK: ENCODERS},
+            ),
             adversary(config),
         )
         self.exports = ("appearance", TRUNK)

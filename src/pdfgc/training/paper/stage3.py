@@ -30,6 +30,7 @@ from pdfgc.training.paper.parts import (
     motion_parts,
 )
 from pdfgc.training.paper.pictures import (
+    ENCODERS,
     MADE,
     adversarial_losses,
     adversary,
@@ -83,7 +84,7 @@ class PaperStage3(Stage):
         }
         self.exports = (*fresh, "appearance", "generator")
         self.phases = (
-            Phase("generator", self.exports),
+            Phase("generator", self.exports, rates={"appearance": ENCODERS}),
             adversary(config),
         )
         teachers = config.paper.teachers
