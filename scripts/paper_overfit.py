@@ -1,12 +1,15 @@
-"""Shows that preset `paper` learns, at its real size, on a few clips: for a machine with a GPU and nothing else.
+"""Shows that preset `paper` learns on a few clips: at its real size on a GPU, or reduced on a processor.
 
-    python scripts/paper_overfit.py pack SHARDS -o runs/overfit          here: a folder of about 20 MB to carry
-    python scripts/paper_overfit.py run runs/overfit -o OUT              there: curves, sheets and a table of costs
+    python scripts/paper_overfit.py pack SHARDS -o runs/overfit          a folder of about 20 MB to carry
+    python scripts/paper_overfit.py run runs/overfit -o OUT              curves, sheets and a table of costs
 
-`pack` takes short pieces of the clips of different people, VGG16 rounded to 8 bits a weight (for LPIPS; 15 MB
-instead of 59), and the two pure Python packages that read MediaPipe's networks. `run` trains the stages one after the
-other, each for some minutes, and writes `<stage>.svg` (its losses), `<stage>.jpg` (its last sample sheet) and
-`costs.json`: milliseconds a step, its peak of GPU memory, and the losses at the beginning and the end.
+The machine of `run` needs nothing else.
+
+`pack` takes a short piece of the liveliest clip of each of some people, VGG16 rounded to 8 bits a weight (for LPIPS;
+15 MB instead of 59), and the two pure Python packages that read MediaPipe's networks. `run` trains the stages one after
+the other, each for some minutes, and writes `<stage>.svg` (its losses), `<stage>.jpg` (its last sample sheet) and
+`costs.json`: milliseconds a step, its peak of GPU memory, the losses at the beginning and the end, and for stage 1 how
+its pictures move with the driver.
 """
 
 from __future__ import annotations
@@ -27,15 +30,29 @@ import numpy as np
 import torch
 from safetensors.numpy import load_file, save_file
 
+from pdfgc.config import load_config
 from pdfgc.data.clips import AUDIO_RATE, Clip, ClipSet, write_clip
+from pdfgc.devices import choose_device
 from pdfgc.errors import InputError
+from pdfgc.face.geometry import fit_pose
+from pdfgc.face.mesh import eye_opening, mouth_opening
+from pdfgc.face.paper_view import head_mesh
 from pdfgc.files import atomic_path
-from pdfgc.training.run import train
+from pdfgc.priors.teachers import make_face_teacher
+from pdfgc.training.loop import Loop
+from pdfgc.training.paper.frames import Moment
+from pdfgc.training.paper.pictures import to_float
+from pdfgc.training.paper.stage1 import PaperStage1
+from pdfgc.training.results import Results
+from pdfgc.training.run import load_clips, train
+from pdfgc.training.stage import Setup
 from pdfgc.weights import locate
 
 log = logging.getLogger(__name__)
 
 MINUTES = {"stage1": 3.0, "stage2-lips": 0.7, "stage2-eyes": 0.4, "stage2-pose": 0.4, "stage3": 3.0}
+
+HERE = Path(__file__).parent
 
 _PURE_PYTHON = ("tflite", "flatbuffers")
 _INK = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e", "#8c564b", "#17becf", "#7f7f7f")
@@ -48,7 +65,8 @@ def pack(shards: Path, folder: Path, people: int, frames: int) -> None:
         InputError: when `shards` has no clips with pictures and sound.
     """
     clips = ClipSet.open(shards).where(pictures=True, sound=True, min_frames=frames)
-    chosen = [group[0] for group in clips.by_identity.values()][:people]
+    groups = list(clips.by_identity.values())[:people]
+    chosen = [max(group, key=lambda clip: liveliness(clip, frames)) for group in groups]
     if not chosen:
         raise InputError(
             f"expected clips of {frames} frames with pictures and sound in {shards}, but none has them"
@@ -66,26 +84,27 @@ def pack(shards: Path, folder: Path, people: int, frames: int) -> None:
         shutil.copytree(Path(spec.origin).parent, target, ignore=shutil.ignore_patterns("__pycache__"))
 
 
-def run(folder: Path, out: Path, stages: list[str], minutes: dict[str, float], changes: list[str]) -> None:
-    """Trains the stages and writes what is to be seen and known of them."""
+def liveliness(clip: Clip, frames: int) -> float:
+    """How far the face moves in the first frames of a clip: the root of its points' mean variance, in crop units."""
+    return float(clip.mesh(slice(frames)).var(0).mean() ** 0.5)
+
+
+def run(
+    folder: Path,
+    out: Path,
+    stages: list[str],
+    minutes: dict[str, float],
+    changes: list[str],
+    preset: str,
+    work: Path,
+) -> None:
+    """Trains the stages and writes what is to be seen and known of them; the run itself lies in `work`."""
     sys.path.append(str(folder / "site"))
     out.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.gettempdir()) / "paper_overfit"
-    work.mkdir(exist_ok=True)
-    save_file(_from_8_bits(load_file(folder / "vgg.safetensors")), work / "vgg.safetensors")
-    common = [
-        f"paper.teachers.perceptual_file={work / 'vgg.safetensors'}",
-        "training.checkpoint_minutes=0",
-        "training.sample_every=100",
-        "training.validate_every=100",
-        "training.warmup=50",
-        "training.workers=14",
-        "stages.stage2_eyes.training.sample_every=0",
-        "training.ema=0.99",
-        "paper.adversarial_from=500",
-        "paper.teachers_from=500",
-        *changes,
-    ]
+    work.mkdir(exist_ok=True, parents=True)
+    if load_config(preset, changes).paper.teachers.perceptual == "lpips_vgg":
+        save_file(_from_8_bits(load_file(folder / "vgg.safetensors")), work / "vgg.safetensors")
+        changes = [f"paper.teachers.perceptual_file={work / 'vgg.safetensors'}", *changes]
     costs: dict[str, Any] = {}
     for stage in stages:
         if torch.cuda.is_available():
@@ -94,13 +113,71 @@ def run(folder: Path, out: Path, stages: list[str], minutes: dict[str, float], c
             stage,
             data=folder / "shards",
             run=work / "run",
-            preset="paper",
-            changes=common,
+            preset=preset,
+            changes=changes,
             max_minutes=minutes[stage],
         )
         costs[stage] = _report(work / "run" / stage, out, stage)
+        if stage == "stage1":
+            costs[stage]["follows"] = motion_followed(folder / "shards", work / "run", preset, changes)
         with atomic_path(out / "costs.json") as temporary:
             temporary.write_text(json.dumps(costs, indent=1) + "\n")
+
+
+@torch.no_grad()
+def motion_followed(
+    data: Path, run_folder: Path, preset: str, changes: list[str]
+) -> dict[str, dict[str, Any]]:
+    """How stage 1's pictures of every frame of its clips move with the frame that drives them.
+
+    The driver paints its own first frame (`own`) and that of the next person (`other`). The teacher of L_mot reads what
+    it sees in the true and in the painted frames.
+
+    Returns:
+        By portrait, then by measure: correlation and slope of the painted on the true ones, means over clips.
+    """
+    config = load_config(preset, changes)
+    training, held_out = load_clips(data, config)
+    folder = run_folder / "stage1"
+    setup = Setup(config, training, held_out, Results(run_folder, "stage1"), folder, run_folder / "cache")
+    stage = PaperStage1(setup)
+    loop = Loop(stage, config, folder, {}, choose_device("auto"))
+    for module in stage.modules.values():
+        module.eval()
+    faces = stage.faces or make_face_teacher(config.paper.teachers).to(stage.device)
+    clips = [group[0] for group in training.by_identity.values()]
+    found: dict[str, dict[str, list[tuple[float, float]]]] = {"own": {}, "other": {}}
+    with loop.averages.in_place():
+        for number, clip in enumerate(clips):
+            whole = Moment(clip, np.arange(len(clip)))
+            driving = to_float(stage.clips.pictures(whole)).to(stage.device)
+            meshes = stage.clips.meshes(whole).to(stage.device)
+            seen = movements(faces(driving, meshes).mesh)
+            for kind, source in (("own", clip), ("other", clips[(number + 1) % len(clips)])):
+                portrait = to_float(stage.clips.pictures(Moment(source, np.array([0])))).to(stage.device)
+                made = stage.paint(portrait.expand_as(driving), driving)
+                painted = movements(faces(made, meshes).mesh)
+                for name, true in seen.items():
+                    (variance, both), (_, own) = np.cov(true, painted[name])
+                    r = both / max((variance * own) ** 0.5, 1e-9)
+                    found[kind].setdefault(name, []).append((r, both / max(variance, 1e-9)))
+    return {
+        kind: {name: _mean_fit(pairs) for name, pairs in measures.items()} for kind, measures in found.items()
+    }
+
+
+def _mean_fit(pairs: list[tuple[float, float]]) -> dict[str, float]:
+    r, slope = np.mean(pairs, 0)
+    return {"r": round(float(r), 3), "slope": round(float(slope), 3)}
+
+
+def movements(mesh: torch.Tensor | None) -> dict[str, np.ndarray]:
+    """Measures of meshes `[T, 478, 3]` in units of the view: turns in degrees, the mouth's and the lids' opening."""
+    assert mesh is not None  # MediaPipe's teacher finds points
+    head = head_mesh(mesh.cpu().numpy())
+    pitch, yaw, roll = np.degrees(fit_pose(torch.from_numpy(head))[:, :3].numpy()).T
+    lids = np.mean(eye_opening(head), 0)
+    return {"pitch": pitch, "yaw": yaw, "roll": roll, "mouth": mouth_opening(head), "lids": lids}
 
 
 def _write_piece(clip: Clip, frames: int, folder: Path) -> dict[str, Any]:
@@ -226,6 +303,12 @@ def main(arguments: list[str] | None = None) -> None:
     running.add_argument("-o", "--output", type=Path, required=True)
     running.add_argument("--stages", nargs="+", default=list(MINUTES), choices=list(MINUTES))
     running.add_argument("--minutes", type=float, help="of every stage, in place of its own")
+    running.add_argument(
+        "--preset", default=str(HERE / "paper_overfit.yaml"), help="or paper_reduced.yaml beside it"
+    )
+    running.add_argument(
+        "--work", type=Path, default=Path(tempfile.gettempdir()) / "paper_overfit", help="of the run"
+    )
     running.add_argument("--set", nargs="*", default=[], dest="changes", metavar="KEY=VALUE")
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -233,7 +316,7 @@ def main(arguments: list[str] | None = None) -> None:
         pack(given.shards, given.output, given.people, given.frames)
         return
     minutes = MINUTES if given.minutes is None else dict.fromkeys(MINUTES, given.minutes)
-    run(given.folder, given.output, given.stages, minutes, given.changes)
+    run(given.folder, given.output, given.stages, minutes, given.changes, given.preset, given.work)
 
 
 if __name__ == "__main__":

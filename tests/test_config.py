@@ -80,6 +80,14 @@ def test_a_weight_changes_in_the_stages_that_have_it() -> None:
         ("training=5", "expected keys and values"),
         ("size", "expected a change as key=value"),
         ("size=[1", "expected YAML"),
+        ("training.batch=0", "expected batch of 1 or more, but got 0"),
+        ("training.steps=-3", "expected steps of 1 or more"),
+        ("training.learning_rate=-1e-3", "expected learning_rate of 0 or more, but got -0.001"),
+        ("training.clip=.nan", "expected clip of 0 or more, but got nan"),
+        ("training.share=0", "expected a share above 0"),
+        ("training.ema=1", "expected an ema below 1, but got 1"),
+        ("stages.stage2_lips.clip_frames=0", "expected clip_frames of 1 or more"),
+        ("stages.stage3.window=0", "expected window of 1 or more"),
     ],
 )
 def test_mistakes_are_explained(change: str, said: str) -> None:

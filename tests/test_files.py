@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pdfgc.errors import InputError
-from pdfgc.files import BLOCK, atomic_path, check_output, sha256_of
+from pdfgc.files import BLOCK, atomic_path, check_output, make_folder, sha256_of
 
 
 def test_the_file_appears_when_the_block_ends(tmp_path: Path) -> None:
@@ -67,3 +67,12 @@ def test_a_file_is_named_by_all_its_bytes(tmp_path: Path, size: int) -> None:
     content = bytes(range(256)) * (size // 256 + 1)
     (tmp_path / "file").write_bytes(content[:size])
     assert sha256_of(tmp_path / "file") == hashlib.sha256(content[:size]).hexdigest()
+
+
+def test_a_file_in_the_place_of_a_folder_is_said(tmp_path: Path) -> None:
+    assert make_folder(tmp_path / "new" / "folder").is_dir()
+    assert make_folder(tmp_path / "new").is_dir()
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(InputError, match="a file is in its place"):
+            make_folder(place)

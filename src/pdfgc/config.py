@@ -27,6 +27,12 @@ T = TypeVar("T")
 _ABLATIONS = "ablations"
 
 
+def _at_least_one(settings: object, *names: str) -> None:
+    for name in names:
+        if getattr(settings, name) < 1:
+            raise InputError(f"expected {name} of 1 or more, but got {getattr(settings, name)}")
+
+
 @dataclass(frozen=True)
 class Training:
     """How one stage is trained; read by the shared loop only."""
@@ -68,6 +74,18 @@ class Training:
     validate_every: int = 500
     """Steps between measurements on held-out clips; 0 makes none."""
 
+    def __post_init__(self) -> None:
+        """Raises InputError for a number that no training can have."""
+        _at_least_one(self, "steps", "batch", "accumulation")
+        for entry in dataclasses.fields(self):
+            value = getattr(self, entry.name)
+            if isinstance(value, (int, float)) and not value >= 0:
+                raise InputError(f"expected {entry.name} of 0 or more, but got {value}")
+        if self.share == 0:
+            raise InputError("expected a share above 0, but got 0")
+        if self.ema >= 1:
+            raise InputError(f"expected an ema below 1, but got {self.ema}")
+
 
 @dataclass(frozen=True)
 class StageConfig:
@@ -95,6 +113,10 @@ class LipsStage(StageConfig):
     temperature: float = 0.07
     clip_frames: int = 8
     """Frames taken from each clip of a batch: negatives from other times of the same clip."""
+
+    def __post_init__(self) -> None:
+        """Raises InputError for a number that no training can have."""
+        _at_least_one(self, "clip_frames")
 
 
 @dataclass(frozen=True)
@@ -136,6 +158,10 @@ class ExpressionStage(StageConfig):
     """The first step at which the generator listens to the discriminator, which learns from the start."""
     start_from: str = ""
     """A trained model (`.safetensors`) whose modules this stage starts from, where it has them."""
+
+    def __post_init__(self) -> None:
+        """Raises InputError for a number that no training can have."""
+        _at_least_one(self, "window", "bank", "moments", "drivers", "painted", "close_up")
 
 
 @dataclass(frozen=True)

@@ -108,7 +108,8 @@ class Paper:
     seen_lips: float = 0.2
     """Share of stage 3's items whose lips are driven by the picture instead of the sound, so that videos can, too."""
     adversarial_from: int = 1000
-    """The first step at which the generator listens to the discriminator, which learns from the start."""
+    """The first step at which the discriminator learns and the generator listens to it. One that had learnt alone
+    before had won: its loss was 0, and it had nothing left to teach."""
     teachers_from: int = 2000
     """The first step at which L_mot and L_con teach the generator: of what is no face yet, their gradients are a
     some thirty times as large, and say nothing."""

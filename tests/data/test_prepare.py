@@ -20,9 +20,9 @@ import pytest
 
 from pdfgc.data import prepare as module
 from pdfgc.data.clips import ClipSet
-from pdfgc.data.filters import Rejection
 from pdfgc.data.jobs import Job
 from pdfgc.data.prepare import prepare
+from pdfgc.data.rejection import Rejection
 from pdfgc.data.settings import PrepareSettings
 from pdfgc.errors import InputError
 from pdfgc.face.crop import HEAD_SIDE, LIFT

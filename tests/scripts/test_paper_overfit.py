@@ -7,11 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import save_file
 
 import paper_overfit
 from pdfgc.data.clips import ClipSet
 from pdfgc.errors import InputError
+from pdfgc.face.geometry import apply_pose, canonical_face
+from pdfgc.face.paper_view import view_mesh
 from synthetic import write_clip_set
 
 
@@ -31,6 +34,37 @@ def test_pack_cuts_clips_of_different_people(tmp_path: Path, monkeypatch: pytest
     assert (tmp_path / "out" / "site" / "tflite" / "__init__.py").is_file()
     with pytest.raises(InputError, match="31 frames"):
         paper_overfit.pack(tmp_path / "shards", tmp_path / "out", people=2, frames=31)
+
+
+def test_of_each_person_the_liveliest_clip_is_packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = tmp_path / "vgg.safetensors"
+    save_file({"heads.0": np.ones(4, np.float32)}, weights)
+    monkeypatch.setattr(paper_overfit, "locate", lambda name: weights)
+    whole = write_clip_set(tmp_path / "shards", identities=2, clips=3, frames=30, size=32)
+    moves = {clip.path.name: number for number, clip in enumerate(whole)}
+    monkeypatch.setattr(paper_overfit, "liveliness", lambda clip, frames: moves[clip.path.name])
+    paper_overfit.pack(tmp_path / "shards", tmp_path / "out", people=2, frames=12)
+    packed = [clip.path.name for clip in ClipSet.open(tmp_path / "out" / "shards")]
+    assert packed == [group[-1].path.name for group in whole.by_identity.values()]
+
+
+def test_liveliness_is_how_far_points_move(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (clip, *_) = write_clip_set(tmp_path, identities=1, clips=1, frames=30, size=32)
+    still = np.zeros((30, 478, 3), np.float32)
+    still[::2, :, 0] = 0.2  # one of three axes, 0.1 to both sides
+    monkeypatch.setattr(type(clip), "mesh", lambda self, rows: still[rows])
+    assert paper_overfit.liveliness(clip, 20) == pytest.approx(0.1 / 3**0.5)
+
+
+def test_movements_are_read_in_degrees() -> None:
+    face = np.zeros((478, 3), np.float32)
+    face[:468] = canonical_face()["vertices"].numpy()
+    pose = torch.tensor([[0.0, 0.2, 0, 0, 0, 0], [-0.1, 0.0, 0, 0, 0, 0]])
+    mesh = apply_pose(torch.from_numpy(face).expand(2, -1, -1), pose)
+    found = paper_overfit.movements(torch.from_numpy(view_mesh(mesh.numpy())))
+    assert found["yaw"] == pytest.approx(np.degrees([0.2, 0]), abs=0.1)
+    assert found["pitch"] == pytest.approx(np.degrees([0, -0.1]), abs=0.1)
+    assert found["mouth"][0] == pytest.approx(found["mouth"][1], abs=1e-3)
 
 
 def test_eight_bits_keep_weights_within_half_a_step() -> None:

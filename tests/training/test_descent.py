@@ -16,7 +16,7 @@ PHASE = Phase("net", ("net",), learning_rate=2.0)
 def make(weight: float = 1.0, **settings: object) -> tuple[nn.Parameter, Descent]:
     parameter = nn.Parameter(torch.tensor([weight, 0.0]))
     training = Training(**{"learning_rate": 0.1, "clip": 0.0, **settings})  # type: ignore[arg-type]
-    return parameter, Descent(PHASE, [parameter], training)
+    return parameter, Descent(PHASE, {"net": [parameter]}, training)
 
 
 def test_the_phase_s_rate_and_accumulated_gradients() -> None:
@@ -83,3 +83,14 @@ def test_a_checkpoint_of_another_precision_begins_a_scale() -> None:
     other.begin(0.1)
     other.add(other_parameter.sum())
     assert other.finish()["scale"].item() == 2.0**16
+
+
+def test_a_module_may_have_a_rate_of_its_own() -> None:
+    one, other = nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(1))
+    phase = Phase("both", ("net", "encoder"), learning_rate=2.0, rates={"encoder": 0.1})
+    descent = Descent(phase, {"net": [one], "encoder": [other], "buffers only": []}, Training(clip=0.0))
+    descent.begin(0.05)
+    descent.add(one.sum() + other.sum())
+    descent.finish()
+    # Adam's first step is the rate
+    assert one.item() == pytest.approx(-0.1, abs=1e-6) and other.item() == pytest.approx(-0.01, abs=1e-6)

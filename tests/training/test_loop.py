@@ -109,6 +109,20 @@ def test_a_log_line_holds_every_named_loss(clips: ClipSet, tmp_path: Path) -> No
     assert any((tmp_path / "tensorboard").iterdir())
 
 
+def test_a_phase_may_begin_later_and_a_run_resumed_before_it_goes_on_to_it(
+    clips: ClipSet, tmp_path: Path
+) -> None:
+    def loop(steps: int) -> Loop:
+        made = make_loop(clips, tmp_path, f"training.steps={steps}")
+        net, critic = made.stage.phases
+        made.stage.phases = (net, dataclasses.replace(critic, interval=1, first=4))
+        return made
+
+    loop(3).run()
+    loop(6).run()
+    assert [line["step"] for line in read_log(tmp_path) if "critic" in line] == [5, 6]
+
+
 def test_only_the_phase_s_modules_are_trained(clips: ClipSet, tmp_path: Path) -> None:
     loop = make_loop(clips, tmp_path)
     before = {name: module.state_dict() for name, module in loop.stage.modules.items()}

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pdfgc.data.clips import AUDIO_RATE
-from pdfgc.data.filters import Rejection
+from pdfgc.data.rejection import Rejection
 from pdfgc.data.settings import PrepareSettings
 from pdfgc.data.sound_offset import REACH, SoundOffset
 from pdfgc.data.voice import voice_share

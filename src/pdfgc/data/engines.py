@@ -11,6 +11,9 @@ from pdfgc.errors import InputError
 
 Engine = Literal["local", "ray"]
 
+_THREADS = ("OMP_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
+"""The variables by which torch and OpenCV are told how many threads to start."""
+
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 
@@ -48,7 +51,8 @@ def _run_here(
 
     # Spawned, because MediaPipe's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, initializer=_end_with_parent) as pool:
+    threads = max((os.cpu_count() or 1) // workers, 1)
+    with ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(threads,)) as pool:
         futures = {pool.submit(work, item): item for item in items}
         try:
             for future in as_completed(futures):
@@ -56,6 +60,16 @@ def _run_here(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _begin(threads: int) -> None:
+    """Begins a worker: its libraries, which are loaded later, start so many threads, unless the user has said how many.
+
+    Without, every worker would want all processors.
+    """
+    for name in _THREADS:
+        os.environ.setdefault(name, str(threads))
+    _end_with_parent()
 
 
 def _end_with_parent() -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pdfgc.data.rejection import Rejection
 from pdfgc.data.settings import PrepareSettings
 from pdfgc.face.crop import FACE_POINTS
 from pdfgc.face.tracker import Face
@@ -15,17 +15,6 @@ if TYPE_CHECKING:
     from pdfgc.data.tracking import Tracked
 
 _SIDE = 48
-
-
-@dataclass(frozen=True)
-class Rejection:
-    """Why a part of a video, or its sound, is not used."""
-
-    reason: str
-    """Of a part: `unreadable`, `no face`, `several faces`, `too short`, `tiny face`, `blurred face`, `cut`. Of its
-    sound: `silent`, `no speech`, `out of step`."""
-    detail: str
-    """The measurement that decided it."""
 
 
 def judge(frames: list[Tracked], settings: PrepareSettings) -> Rejection | None:

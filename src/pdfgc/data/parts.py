@@ -18,7 +18,8 @@ import numpy as np
 from pdfgc.data.clip_sound import NO_SOUND, ClipSound, SoundReader, clip_sound
 from pdfgc.data.clips import ClipInfo, write_clip
 from pdfgc.data.face_boxes import Annotation
-from pdfgc.data.filters import Rejection, judge
+from pdfgc.data.filters import judge
+from pdfgc.data.rejection import Rejection
 from pdfgc.data.settings import PrepareSettings
 from pdfgc.data.sound_offset import REACH, SoundOffset, estimate_offset, listener
 from pdfgc.data.tracking import Tracked, split_parts, track_faces

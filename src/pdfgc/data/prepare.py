@@ -22,19 +22,21 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pdfgc.data.engines import Engine, run
 from pdfgc.data.face_boxes import read_annotation
-from pdfgc.data.filters import Rejection
 from pdfgc.data.jobs import Job
 from pdfgc.data.layouts import Layout, list_jobs
-from pdfgc.data.parts import PreparedClip, prepare_video
+from pdfgc.data.rejection import Rejection
 from pdfgc.data.settings import PrepareSettings
 from pdfgc.errors import InputError
-from pdfgc.files import atomic_path
+from pdfgc.files import atomic_path, make_folder
 from pdfgc.lock import locked
 from pdfgc.progress import track
+
+if TYPE_CHECKING:
+    from pdfgc.data.parts import PreparedClip
 
 log = logging.getLogger(__name__)
 
@@ -120,12 +122,11 @@ def prepare(
 
     Raises:
         InputError: when there are no videos, the table is not such a table, `output` was prepared with other
-            settings, or another process prepares into it.
+            settings, another process prepares into it, or it is a file.
     """
     settings = settings or PrepareSettings()
     jobs = list_jobs(Path(clips).resolve(), layout, None if labels is None else Path(labels), licence)
-    target = Path(output).resolve()
-    target.mkdir(parents=True, exist_ok=True)
+    target = make_folder(Path(output).resolve())
     with locked(target, "preparing into", "another output folder"):
         _check_settings(target / "settings.json", settings)
         _remove_unfinished(target)
@@ -136,8 +137,10 @@ def prepare(
 def _prepare_missing(
     jobs: list[Job], target: Path, settings: PrepareSettings, workers: int | None, engine: Engine
 ) -> None:
-    """Prepares the videos that have no complete record yet."""
+    """Prepares the videos that have no complete record yet, large files first: a long one that is begun last keeps one
+    worker busy while the others have nothing left."""
     todo = [job for job in jobs if not Record.of(job, target).complete]
+    todo.sort(key=lambda job: job.video.stat().st_size, reverse=True)
     if len(todo) < len(jobs):
         log.info("%d of %d videos are prepared already", len(jobs) - len(todo), len(jobs))
     work = partial(prepare_job, target=target, settings=settings)
@@ -198,6 +201,9 @@ def _parts(
     job: Job, settings: PrepareSettings, first: int
 ) -> Iterator[tuple[int, PreparedClip | None, tuple[Rejection, ...]]]:
     """The parts of a job's video, its clips labelled."""
+    # its networks are loaded by who works, not by who hands out the work
+    from pdfgc.data.parts import prepare_video
+
     annotation = None if job.annotation is None else read_annotation(job.annotation)
     labels = {**job.labels, **(annotation.labels if annotation else {})}
     stretch = annotation if job.cut else None

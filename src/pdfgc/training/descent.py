@@ -34,17 +34,23 @@ class Descent:
 
     Args:
         phase: what is trained.
-        parameters: of the phase's modules, on their device; not empty.
+        parameters: of the phase's modules, by module, on their device; not empty.
         training: the stage's settings.
     """
 
-    def __init__(self, phase: Phase, parameters: list[nn.Parameter], training: Training) -> None:
-        self.phase, self.parameters = phase, parameters
-        self.factor = phase.learning_rate
+    def __init__(
+        self, phase: Phase, parameters: Mapping[str, list[nn.Parameter]], training: Training
+    ) -> None:
+        self.phase = phase
+        self.parameters = [parameter for own in parameters.values() for parameter in own]
         self._clip = training.clip or math.inf
-        device = parameters[0].device
+        device = self.parameters[0].device
         self.optimizer = torch.optim.AdamW(
-            parameters,
+            [
+                {"params": own, "factor": phase.learning_rate * phase.rates.get(name, 1.0)}
+                for name, own in parameters.items()
+                if own
+            ],
             lr=training.learning_rate,
             betas=phase.betas or training.betas,
             weight_decay=training.weight_decay,
@@ -56,7 +62,7 @@ class Descent:
     def begin(self, learning_rate: float) -> None:
         """Forgets the last step's gradients and sets the rate of this one."""
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate * self.factor
+            group["lr"] = learning_rate * group["factor"]
         self.optimizer.zero_grad(set_to_none=True)
 
     def add(self, loss: Tensor) -> None:

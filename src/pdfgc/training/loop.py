@@ -183,8 +183,8 @@ class Loop:
             )
 
     def _descent(self, phase: Phase) -> Descent:
-        parameters = [p for name in phase.modules for p in self._parameters(name)]
-        if not parameters:
+        parameters = {name: self._parameters(name) for name in phase.modules}
+        if not any(parameters.values()):
             raise InputError(f"the phase {phase.name} of {self.stage.name} has nothing to train")
         return Descent(phase, parameters, self.training)
 
@@ -203,7 +203,7 @@ class Loop:
         rate = learning_rate(self.training, step)
         measures = Measures(self._may_overflow())
         for index, phase in enumerate(self.stage.phases):
-            if step % phase.interval == 0:
+            if step >= phase.first and step % phase.interval == 0:
                 self._do_phase(index, phase, moved, step, rate, measures)
         self.averages.update(step)
         values, not_finite = measures.read()

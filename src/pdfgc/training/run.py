@@ -29,7 +29,7 @@ from pdfgc.config import Config, config_to_dict, config_to_yaml, load_config
 from pdfgc.data.clips import ClipSet
 from pdfgc.devices import choose_device
 from pdfgc.errors import InputError
-from pdfgc.files import atomic_path, sha256_of
+from pdfgc.files import atomic_path, make_folder, sha256_of
 from pdfgc.lock import locked
 from pdfgc.progress import set_quiet
 from pdfgc.training import distributed
@@ -82,10 +82,11 @@ def train(
         NonFiniteError: when training diverged.
     """
     names = _stage_names(stage)
+    if max_minutes is not None and not max_minutes >= 0:
+        raise InputError(f"expected 0 minutes or more, but got {max_minutes:g}")
     config = load_config(preset, changes)
-    folder = Path(run)
     training, held_out = load_clips(Path(data), config)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = make_folder(run)
     with distributed.joined(choose_device(device)) as own_device:
         job = _Job(config, training, held_out, folder, own_device)
         lock = locked(folder, "training into", "another --run")

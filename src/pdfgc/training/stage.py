@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -61,6 +61,10 @@ class Phase:
     """Keys of `Stage.modules`. During a phase, only its own modules require gradients."""
     interval: int = 1
     """The phase runs at steps divisible by this."""
+    first: int = 0
+    """The first step (from 0) at which it runs."""
+    rates: Mapping[str, float] = field(default_factory=dict)
+    """Factors on the phase's learning rate for single modules."""
     learning_rate: float = 1.0
     """A factor on the configured learning rate."""
     betas: tuple[float, float] | None = None

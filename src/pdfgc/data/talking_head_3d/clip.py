@@ -27,7 +27,7 @@ from pdfgc.data.talking_head_3d.performance import EXPRESSIONS, Performance
 from pdfgc.data.talking_head_3d.speech import LIP_ACTIONS, RATE, Speech, follow, invent
 from pdfgc.errors import InputError
 from pdfgc.face.mesh import brow_raise, eye_opening, gaze, mouth_opening, smile
-from pdfgc.files import atomic_path, check_output
+from pdfgc.files import atomic_path, check_output, make_folder
 from pdfgc.media.audio import AudioSource, read_audio
 from pdfgc.media.writer import VideoWriter
 from pdfgc.progress import track
@@ -187,8 +187,7 @@ def make_clips(
         )
     if not 64 <= size <= 1024:
         raise InputError(f"expected pictures of 64 to 1024 pixels, but got {size}")
-    folder = Path(output)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = make_folder(output)
     tasks = [
         _Task(
             folder,

@@ -18,15 +18,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from torch import nn
 
 from pdfgc.config import Config
 from pdfgc.networks.paper.appearance import AppearanceEncoder
 from pdfgc.networks.paper.discriminator import Discriminator
-from pdfgc.networks.paper.motion import HEADS, MotionEncoder
+from pdfgc.networks.paper.generator import Generator
+from pdfgc.networks.paper.motion import HEADS, MotionEncoder, MotionTrunk
 from pdfgc.training.results import Results
 
 TRUNK = "motion.model"
+
+_LIVELIER = 4.0
+"""By how much the last layer of E_mot begins with larger weights than torch's."""
+
+_OPEN = 1.5
+"""What is added to the one map that E_mot's heat-maps end in: some four of its deviations."""
+
+_DEVIATION = {"lips": 0.1, "expression": 0.1, "eyes": 0.15, "pose": 0.4}
+"""About how far an entry of each code moves: lips and expression as their untrained layers give them, eyes and pose in
+the units that stage 2 has taught."""
+
+_INFLUENCE = 0.1
+"""How far each code moves G's scales (which begin about 1) before G is trained."""
 
 
 def head_name(factor: str) -> str:
@@ -65,6 +80,39 @@ def calm_residuals(appearance: AppearanceEncoder) -> None:
     for name, module in appearance.named_modules():
         if name.endswith(".bn3"):
             nn.init.zeros_(module.get_parameter("weight"))
+
+
+def enliven_motion(trunk: MotionTrunk) -> None:
+    """Lets E_mot begin with an open rectifier, and with as much influence on the picture as the portrait has.
+
+    All that E_mot knows passes one rectified map. As torch initialises it, it is half shut; what it says is noise to G
+    at first, which shutting it altogether stills. After 120 steps of a trial nothing of it was open, so no gradient
+    came through any more, for good. Open from the start, it gains nothing by shutting.
+
+    G's scales are its style times small weights that change by a fixed amount a step, so it learns from a part of its
+    style the slower, the less that part moves. As torch initialises E_mot, its feature moved them a ninth as far as the
+    portrait's vector did.
+    """
+    with torch.no_grad():
+        bias = trunk.conv6.bias
+        assert bias is not None
+        bias.add_(_OPEN)
+        trunk.fc.weight.mul_(_LIVELIER)
+
+
+def heed_codes(generator: Generator, codes: Mapping[str, int]) -> None:
+    """The same for G's own codes: each begins with the same influence, however few and small its entries are.
+
+    Args:
+        generator: whose style ends with the codes.
+        codes: their sizes in order.
+    """
+    with torch.no_grad():
+        for name, weight in generator.named_parameters():
+            if name.endswith("modulation.weight"):
+                parts = weight[:, -sum(codes.values()) :].split(list(codes.values()), 1)
+                for (factor, size), part in zip(codes.items(), parts, strict=True):
+                    part.mul_(_INFLUENCE / (_DEVIATION[factor] * (size / weight.shape[1]) ** 0.5))
 
 
 def load_parts(earlier: Results, parts: Mapping[str, nn.Module]) -> None:

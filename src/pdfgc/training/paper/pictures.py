@@ -1,16 +1,19 @@
-"""What the stages that paint share: pictures to tensors and sheets, the adversarial losses, and the teachers' view."""
+"""What the stages that paint share: pictures to tensors and sheets, the adversarial losses, and what is measured."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from pdfgc.config import Config
 from pdfgc.networks.paper.discriminator import Discriminator
+from pdfgc.priors.face_features import FaceFeatures
 from pdfgc.training.losses import feature_matching, hinge_real_or_fake, hinge_taken_for_real
-from pdfgc.training.stage import Batch
+from pdfgc.training.paper.losses import motion_reconstruction
+from pdfgc.training.stage import Batch, Phase
 
 MADE = "made"
 """Entry of a batch under which the generator's phase leaves its pictures to the discriminator's of the same step."""
@@ -29,6 +32,17 @@ def to_sheet(columns: Sequence[Tensor]) -> np.ndarray:
     rows = torch.cat([column.float() for column in columns], 3)[:SHEET]
     sheet = (rows.permute(0, 2, 3, 1).flatten(0, 1) + 1) * 127.5
     return sheet.round().clamp(0, 255).byte().cpu().numpy()
+
+
+ENCODERS = 0.1
+"""Learning rate of the encoders over G's, whose weights are scaled down where they are used, so that a step of the same
+size moves G far less than an encoder."""
+
+
+def adversary(config: Config) -> Phase:
+    """The discriminator's phase."""
+    first = config.paper.adversarial_from
+    return Phase("discriminator", ("discriminator",), learning_rate=0.2, ema=False, first=first)
 
 
 def discriminator_losses(network: Discriminator, real: Tensor, batch: Batch) -> dict[str, Tensor]:
@@ -53,3 +67,31 @@ def adversarial_losses(
         "adversarial": hinge_taken_for_real(judged.score),
         "matching": feature_matching(wanted, judged.features),
     }
+
+
+def compare_pictures(
+    faces: Callable[[Tensor, Tensor], FaceFeatures] | None,
+    made: Tensor,
+    portrait: Tensor,
+    driving: Tensor,
+    meshes: Tensor,
+) -> dict[str, float]:
+    """How far pictures are from the driving frames, beside how far the portraits are that they were made of.
+
+    Args:
+        faces: a `face_features.FaceTeacher`; None leaves the motion out.
+        made, portrait, driving: `[N, 3, S, S]` in -1..1.
+        meshes: `[N, 2, 478, 3]` of portraits and driving frames.
+
+    Returns:
+        `held_l1` and `held_still_l1`, mean absolute differences; `held_motion` and `held_still_motion`, L_mot (eq. 1).
+    """
+    scores = {
+        "held_l1": float((made - driving).abs().mean()),
+        "held_still_l1": float((portrait - driving).abs().mean()),
+    }
+    if faces is not None:
+        wanted = faces(driving, meshes[:, 1])
+        scores["held_motion"] = float(motion_reconstruction(faces(made, meshes[:, 1]), wanted))
+        scores["held_still_motion"] = float(motion_reconstruction(faces(portrait, meshes[:, 0]), wanted))
+    return scores

@@ -17,10 +17,13 @@ from pdfgc.networks.paper.build import make_appearance, make_generator, make_mot
 from pdfgc.priors.teachers import make_face_teacher, make_perceptual
 from pdfgc.training.paper.frames import PaperClips, far_pair
 from pdfgc.training.paper.losses import motion_reconstruction
-from pdfgc.training.paper.parts import TRUNK, calm_residuals, make_discriminator
+from pdfgc.training.paper.parts import TRUNK, calm_residuals, enliven_motion, make_discriminator
 from pdfgc.training.paper.pictures import (
+    ENCODERS,
     MADE,
     adversarial_losses,
+    adversary,
+    compare_pictures,
     discriminator_losses,
     to_float,
     to_sheet,
@@ -44,6 +47,7 @@ class PaperStage1(Stage):
         self.appearance = make_appearance(sizes)
         calm_residuals(self.appearance)
         self.trunk = make_motion(sizes, config.size).model
+        enliven_motion(self.trunk)
         self.generator = make_generator(sizes, config.size, motion=sizes.motion)
         self.discriminator = make_discriminator(config, len(self.clips.people))
         self.modules = {
@@ -53,8 +57,12 @@ class PaperStage1(Stage):
             "discriminator": self.discriminator,
         }
         self.phases = (
-            Phase("generator", ("appearance", TRUNK, "first_generator")),
-            Phase("discriminator", ("discriminator",), learning_rate=0.2, ema=False),
+            Phase(
+                "generator",
+                ("appearance", TRUNK, "first_generator"),
+                rates={"appearance": ENCODERS, TRUNK: ENCODERS},
+            ),
+            adversary(config),
         )
         self.exports = ("appearance", TRUNK)
         self.perceptual = None if self.is_off("perceptual") else make_perceptual(config.paper.teachers)
@@ -105,22 +113,23 @@ class PaperStage1(Stage):
 
     def sample(self) -> np.ndarray | None:
         """Portrait, driving frame, what is made of them, and what the next clip's portrait makes of the same motion."""
-        portrait, driving = self._shown()
+        portrait, driving, _ = self._shown()
         other = portrait.roll(1, 0)
         return to_sheet([portrait, driving, self.paint(portrait, driving), other, self.paint(other, driving)])
 
     def validate(self) -> dict[str, float]:
-        """`held_l1` of pictures not trained on (of trained ones when nobody is held out), and of not moving at all."""
-        portrait, driving = self._shown()
-        made = self.paint(portrait, driving)
-        scores = {"held_l1": made - driving, "held_still_l1": portrait - driving}
-        return {name: float(difference.abs().mean()) for name, difference in scores.items()}
+        """`held_l1` of pictures not trained on (of trained ones when nobody is held out), `held_motion` (L_mot), and
+        both of not moving at all."""
+        portrait, driving, meshes = self._shown()
+        return compare_pictures(self.faces, self.paint(portrait, driving), portrait, driving, meshes)
 
-    def _shown(self) -> tuple[Tensor, Tensor]:
+    def _shown(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Portraits and driving frames, and the meshes of both `[N, 2, 478, 3]`."""
         pairs = [far_pair(group[0]) for group in self.shown.clips.by_identity.values()][:8]
         pictures = torch.stack([self.shown.pictures(pair) for pair in pairs]).to(self.device)
+        meshes = torch.stack([self.shown.meshes(pair) for pair in pairs]).to(self.device)
         portrait, driving = to_float(pictures).unbind(1)
-        return portrait, driving
+        return portrait, driving, meshes
 
 
 def build(setup: Setup) -> Stage:

@@ -24,13 +24,17 @@ from pdfgc.training.paper.losses import lip_consistency, motion_reconstruction, 
 from pdfgc.training.paper.parts import (
     code_name,
     head_name,
+    heed_codes,
     load_parts,
     make_discriminator,
     motion_parts,
 )
 from pdfgc.training.paper.pictures import (
+    ENCODERS,
     MADE,
     adversarial_losses,
+    adversary,
+    compare_pictures,
     discriminator_losses,
     to_float,
     to_sheet,
@@ -59,6 +63,7 @@ class PaperStage3(Stage):
         self.motion = make_motion(sizes, config.size)
         self.speech = make_speech(sizes)
         self.generator = make_generator(sizes, config.size)
+        heed_codes(self.generator, FACTORS)
         self.discriminator = make_discriminator(config, len(self.clips.people))
         self.bank = MemoryBank(
             config.stages.stage3.bank, expression=FACTORS["expression"], speech=sizes.motion
@@ -79,8 +84,8 @@ class PaperStage3(Stage):
         }
         self.exports = (*fresh, "appearance", "generator")
         self.phases = (
-            Phase("generator", self.exports),
-            Phase("discriminator", ("discriminator",), learning_rate=0.2, ema=False),
+            Phase("generator", self.exports, rates={"appearance": ENCODERS}),
+            adversary(config),
         )
         teachers = config.paper.teachers
         self.perceptual = None if self.is_off("perceptual") else make_perceptual(teachers)
@@ -185,7 +190,7 @@ class PaperStage3(Stage):
 
     def sample(self) -> np.ndarray | None:
         """Portrait, driving frame, result, and the result with the next clip's expression."""
-        portrait, driving, expression, heard, by_ear = self._shown()
+        portrait, driving, _, expression, heard, by_ear = self._shown()
         made, other = (
             self.paint(portrait, self.codes(driving, code, heard, by_ear))
             for code in (expression, expression.roll(1, 0))
@@ -193,21 +198,22 @@ class PaperStage3(Stage):
         return to_sheet([portrait, driving, made, other])
 
     def validate(self) -> dict[str, float]:
-        """`held_l1` of pictures not trained on (of trained ones when nobody is held out), and of not moving at all."""
-        portrait, driving, *rest = self._shown()
+        """`held_l1` of pictures not trained on (of trained ones when nobody is held out), `held_motion` (L_mot), and
+        both of not moving at all."""
+        portrait, driving, meshes, *rest = self._shown()
         made = self.paint(portrait, self.codes(driving, *rest))
-        scores = {"held_l1": made - driving, "held_still_l1": portrait - driving}
-        return {name: float(difference.abs().mean()) for name, difference in scores.items()}
+        return compare_pictures(self.faces, made, portrait, driving, meshes)
 
     def _shown(self) -> tuple[Tensor, ...]:
-        """Portraits, driving frames, their expression, what is heard, and that it drives the lips."""
+        """Portraits, driving frames, the meshes of both, expression, what is heard, and that it drives the lips."""
         pairs = [far_pair(group[0]) for group in self.shown.clips.by_identity.values()][:8]
         driving: list[Moment] = [pair.only(1) for pair in pairs]
         pictures = torch.stack([self.shown.pictures(pair) for pair in pairs]).to(self.device)
+        meshes = torch.stack([self.shown.meshes(pair) for pair in pairs]).to(self.device)
         patches = torch.cat([self.shown.patches(moment) for moment in driving]).to(self.device)
         portrait, frame = to_float(pictures).unbind(1)
         by_ear = torch.ones(len(pairs), dtype=torch.bool, device=self.device)
-        return portrait, frame, self.expression(frame), self.speech.model(patches[:, None]), by_ear
+        return portrait, frame, meshes, self.expression(frame), self.speech.model(patches[:, None]), by_ear
 
 
 def build(setup: Setup) -> Stage:
