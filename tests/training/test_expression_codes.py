@@ -46,7 +46,7 @@ def _learning() -> ExpressionCodes:
     )
 
 
-def _moments(*, alone: bool) -> dict[str, torch.Tensor]:
+def _moments(*, single_frame: bool) -> dict[str, torch.Tensor]:
     meshes = torch.from_numpy(talking_meshes(20, np.random.default_rng(1))[0])
     faces = remove_pose(meshes, fit_pose(meshes))
     windows = faces.view(4, 5, 478, 3)
@@ -66,13 +66,13 @@ def _moments(*, alone: bool) -> dict[str, torch.Tensor]:
         "times": torch.full((4,), SPEECH_SECONDS / 2),
         "heard": torch.zeros(4, dtype=torch.bool),
         "by_ear": torch.zeros(4, dtype=torch.bool),
-        "alone": torch.full((4,), alone),
+        "single_frame": torch.full((4,), single_frame),
     }
 
 
-def _reach(*, alone: bool) -> tuple[float, float]:
+def _reach(*, single_frame: bool) -> tuple[float, float]:
     """How strongly the loss `gestures` depends on the frames about the driving one, and on the decoder."""
-    learning, moments = _learning(), _moments(alone=alone)
+    learning, moments = _learning(), _moments(single_frame=single_frame)
     moments["blendshapes"].requires_grad_(True)
     learning.losses(moments)["gestures"].backward()
     decoder = [p.grad for p in learning.decoder.factors["expression"].parameters() if p.grad is not None]
@@ -82,6 +82,6 @@ def _reach(*, alone: bool) -> tuple[float, float]:
 
 
 def test_a_frames_own_expression_teaches_the_decoder_but_not_the_code() -> None:
-    averaged, alone = _reach(alone=False), _reach(alone=True)
+    averaged, alone = _reach(single_frame=False), _reach(single_frame=True)
     assert averaged[0] > 0 and averaged[1] > 0
     assert alone[0] == 0 and alone[1] > 0

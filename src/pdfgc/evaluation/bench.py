@@ -135,6 +135,7 @@ class Bench:
             lambda: self._head_crops(path, frames),
             frames,
             replay=self.store.digest(path),
+            cropping=rendering_digest(),
             frames=frames,
             size=REPLAY_SIZE,
         )
@@ -193,7 +194,9 @@ class Bench:
 
     def silence(self) -> Path:
         """A silent sound file as long as the longest performance: it sets a length and moves nothing."""
-        path = self.store.folder / "silence.wav"
+        path = self.store.folder / f"silence-{self.seconds:g}.wav"
+        if path.is_file():
+            return path
         with atomic_path(path) as temporary, wave.open(str(temporary), "wb") as file:
             file.setnchannels(1)
             file.setsampwidth(2)

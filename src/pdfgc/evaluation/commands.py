@@ -89,6 +89,9 @@ def control(
             "portraits": None if portraits is None else str(portraits),
             "clips": len(clips),
             "seconds": seconds,
+            "limit": limit,
+            "measures": list(measures),
+            "sound_offset": sound_offset,
             "sensor_noise_of_nothing": SENSOR_NOISE,
         }
         results = header("control", settings, **about_model) | _measures(measures)

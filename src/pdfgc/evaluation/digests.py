@@ -72,6 +72,7 @@ MEASURING = (
     "evaluation/features.py",
     "evaluation/identity.py",
     "evaluation/inception.py",
+    "evaluation/judges.py",
     "evaluation/mfcc.py",
     "evaluation/pixels.py",
     "evaluation/reconstruction.py",

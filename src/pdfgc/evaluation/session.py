@@ -109,7 +109,7 @@ def header(
 def require_something(measured: Sequence[Any], skipped: Sequence[dict[str, str]]) -> None:
     """Raises InputError where nothing was measured, with the first reason why something was left out."""
     if not measured:
-        raise InputError(f"nothing could be evaluated; first reason: {skipped[-1]['reason']}")
+        raise InputError(f"nothing could be evaluated; first reason: {skipped[0]['reason']}")
 
 
 def publish(title: str, about: str, results: dict[str, Any], trials: Sequence[Trial], report: Path) -> None:

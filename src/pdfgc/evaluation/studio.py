@@ -193,6 +193,7 @@ class Studio:
             known = json.loads(note.read_text(encoding="utf-8"))
             if known["key"] == key:
                 return int(known["frames"])
+        note.unlink(missing_ok=True)  # or a kill between the two would leave this video under another's note
         count = _write(path, frames, fps, sound)
         with atomic_path(note) as temporary:
             temporary.write_text(

@@ -250,6 +250,7 @@ class Painter(nn.Module):
         offset_2 = offset_2 + 0.02 * F.pixel_shuffle(self.refine(x).float(), 2)
         at_seams, here = seams
         pixels = warped(portrait.image, torch.where(here, at_seams, _double(offset_2, "bilinear")))
+        # One pixel of four: an average would mix the two sides of a seam.
         offset_2 = torch.where(here[..., ::2, ::2], at_seams[..., ::2, ::2], offset_2)
         finest = [_double(x), warped(portrait.fine, offset_2), F.pixel_unshuffle(window.of(sketch, size), 2)]
         x = self.fine(_join([*finest, F.pixel_unshuffle(pixels, 2).to(x.dtype)]))

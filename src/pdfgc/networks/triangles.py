@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pdfgc.face.geometry import canonical_face
-from pdfgc.face.mesh import LEFT_EYE, LIPS_INNER, LIPS_OUTER, RIGHT_EYE
+from pdfgc.face.mesh import FACE_OVAL, LEFT_EYE, LIPS_INNER, LIPS_OUTER, RIGHT_EYE
 
 _LID_RINGS = 2
 """Rings of triangles about an eye's opening: the lids and their creases."""
@@ -26,11 +26,12 @@ _INSET = 0.15
 edge lies a pixel or so off the true one, and beyond it there are teeth."""
 
 _SUBPIXEL_BITS = 4
-_LEAST_GAP = 0.02
-"""Opening of a mouth in crop units, 2.5 pixels of 256, that counts as parted lips."""
+_LEAST_GAP = 0.017
+"""Opening of a mouth over the height of the face, 2.5 pixels of a 256 px crop, that counts as parted lips."""
 
-_LEAST_AREA = 1e-7
-"""Twice the area, in square crop units, under which a triangle is edge-on."""
+_LEAST_HEIGHT = 0.002
+"""Height in crop units, a quarter of a pixel of 256, under which a triangle is seen edge-on: it would be drawn a pixel
+wide, and read far outside itself."""
 
 
 @cache
@@ -42,11 +43,7 @@ def seam_triangles() -> np.ndarray:
     lids = np.zeros(len(triangles), bool)
     for eye in (RIGHT_EYE, LEFT_EYE):
         lids |= _within(triangles, _grown(triangles, set(eye), _LID_RINGS)) & ~_within(triangles, set(eye))
-    chosen = triangles[lips | lids]
-    vertices = canonical_face()["vertices"].numpy()[chosen] * np.array([1, -1, 1], np.float32)
-    back = _doubled_areas(vertices) < 0
-    chosen[back] = chosen[back][:, ::-1]
-    return chosen
+    return np.ascontiguousarray(triangles[lips | lids][:, ::-1])  # the file's run the other way about
 
 
 def _within(triangles: np.ndarray, points: set[int]) -> np.ndarray:
@@ -121,15 +118,16 @@ def triangle_maps(source: Tensor, driving: Tensor) -> Tensor:
     to, come = driving[:, numbers, :2], source[:, numbers, :2]
     origin, first, second = to[:, :, 0], to[:, :, 1] - to[:, :, 0], to[:, :, 2] - to[:, :, 0]
     area = _cross(first, second)
-    safe = torch.where(area.abs() < _LEAST_AREA, torch.full_like(area, _LEAST_AREA), area)[..., None]
+    broad = area > _LEAST_HEIGHT * _longest_side(first, second)
+    safe = torch.where(broad, area, torch.ones_like(area))[..., None]
     moved_first = come[:, :, 1] - come[:, :, 0] - first
     moved_second = come[:, :, 2] - come[:, :, 0] - second
     # p = origin + u first + v second; u, v by Cramer's rule; offset = (come - to)(origin) + u moved_1 + v moved_2
     along_x = (moved_first * second[..., 1:] - moved_second * first[..., 1:]) / safe
     along_y = (moved_second * first[..., :1] - moved_first * second[..., :1]) / safe
     rest = come[:, :, 0] - origin - along_x * origin[..., :1] - along_y * origin[..., 1:]
-    seen = _cross(come[:, :, 1] - come[:, :, 0], come[:, :, 2] - come[:, :, 0]) > _LEAST_AREA
-    shown = (seen & (area > _LEAST_AREA)).to(source.dtype)
+    seen = _cross(come[:, :, 1] - come[:, :, 0], come[:, :, 2] - come[:, :, 0]) > 0
+    shown = (seen & broad).to(source.dtype)
     maps = torch.stack([along_x, along_y, rest], -1).flatten(-2)  # [B, T, 2 x 3]: of x, then of y
     return F.pad(torch.cat([maps, shown[..., None]], -1), (0, 0, 1, 0))
 
@@ -145,8 +143,15 @@ def _inset_lips(source: Tensor, driving: Tensor) -> Tensor:
 
 
 def _lip_gap(mesh: Tensor) -> Tensor:
-    """`[B]` height of the mouth's opening in crop units."""
-    return mesh[:, LIPS_INNER[15], 1] - mesh[:, LIPS_INNER[5], 1]
+    """`[B]` the mouth's opening over the height of the face: `[B, 478, 3]` of any turn and size."""
+    top, chin = FACE_OVAL[0], FACE_OVAL[18]
+    opening = (mesh[:, LIPS_INNER[15]] - mesh[:, LIPS_INNER[5]]).norm(dim=-1)
+    return opening / (mesh[:, chin] - mesh[:, top]).norm(dim=-1)
+
+
+def _longest_side(first: Tensor, second: Tensor) -> Tensor:
+    """Of triangles with two sides `[..., 2]` from one corner."""
+    return torch.stack([first, second, second - first]).norm(dim=-1).amax(0)
 
 
 def _cross(a: Tensor, b: Tensor) -> Tensor:

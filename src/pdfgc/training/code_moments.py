@@ -18,7 +18,7 @@ SPEECH_SECONDS = 0.6
 _BY_EAR = 0.6
 """Share of moments with speech whose lips are driven by it; the others' are driven by the picture."""
 
-_ALONE = 0.5
+_SINGLE_FRAME = 0.5
 """Share of moments driven by the picture whose expression is that of the one frame: where speech drives the lips, such
 an expression would be used to tell what it left out."""
 
@@ -51,7 +51,7 @@ class CodeMoments:
             without expression; `own*`: the portrait as the encoder sees it; `canonical [K, 478, 3]`, `blendshapes
             [K, 52]`, `pose [K, 6]`: the driving window as the encoder sees it; `features [L, width]` and `times`: the
             speech and the moment in it; `heard`: whether there is any; `by_ear`: whether it drives the lips;
-            `alone`: whether the decoder gets the expression of the driving frame instead of the window's.
+            `single_frame`: whether the decoder gets the expression of the driving frame instead of the window's.
         """
         faces = self.faces
         talks = random.random() < _TALKING
@@ -86,7 +86,7 @@ class CodeMoments:
             "times": times,
             "heard": torch.tensor(talks),
             "by_ear": torch.tensor(by_ear),
-            "alone": torch.tensor(not by_ear and random.random() < _ALONE),
+            "single_frame": torch.tensor(not by_ear and random.random() < _SINGLE_FRAME),
         }
 
     def _speech(self, clip: int, row: int, talks: bool) -> tuple[Tensor, Tensor]:

@@ -55,13 +55,13 @@ class ExpressionCodes:
         frames = self.expression(frontal).unflatten(0, (-1, window))
         expression = frames.mean(1)
         # Codes learn from averages, but are used frame by frame: the decoder alone also learns how far those reach.
-        alone = frames[:, window // 2].detach()
+        of_one_frame = frames[:, window // 2].detach()
         middle = self.motion(*(moment[name][:, window // 2] for name in ("canonical", "blendshapes", "pose")))
         heard = self.speech.contrast(moment["features"], moment["times"][:, None])[:, 0]
         spoken = self.speech.encode(heard)
         driving = {
             "lips": torch.where(moment["by_ear"][:, None], spoken, self._lips(middle)),
-            "expression": torch.where(moment["alone"][:, None], alone, expression),
+            "expression": torch.where(moment["single_frame"][:, None], of_one_frame, expression),
             "eyes": self.eyes(middle),
             "pose": moment["pose"][:, window // 2],
         }

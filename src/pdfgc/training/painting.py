@@ -152,7 +152,8 @@ def motion_difference(
 ) -> Tensor:
     """How differently a tracker reads painted faces and true ones (L_mot, eq. 1): a scalar.
 
-    The mean distance of the mesh points, in cm and weighted as in stage 1, plus that of the expression scores.
+    The mean absolute difference of the mesh points' coordinates, weighted as in stage 1 and in cm for a head of the
+    usual size in its crop, plus that of the expression scores.
 
     Args:
         teacher: must find mesh points.
