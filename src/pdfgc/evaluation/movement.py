@@ -16,8 +16,8 @@ def movement(pairs: Sequence[tuple[np.ndarray, np.ndarray]], min_sd: float) -> M
     """Relative movement over one or several clips: `sqrt(mean(var_output) / mean(var_driver))`.
 
     `var` is the variance over time within a clip of one measure, each side over its own frames in which the
-    measure is known; both sides cover the same span of time. Pooling the variances before dividing keeps clips whose driver
-    hardly moves from dominating. 0 = the output stands still, 1 = it moves as much as the driver does.
+    measure is known; both sides cover the same span of time. Pooling the variances before dividing keeps clips whose
+    driver hardly moves from dominating. 0 = the output stands still, 1 = it moves as much as the driver does.
 
     Undefined (None) if no pair has `MIN_FRAMES` faces on both sides, or if the pooled driver moves less than
     `min_sd`.

@@ -6,7 +6,8 @@ side (lips: the image's left) over the upper edge to the other corner and back a
 
 The measures take meshes `[..., 478, 3]` in pixels or crop units (x right, y down, z smaller towards the
 camera), take off the head pose (`geometry.remove_pose`) and so depend neither on framing nor, to first order,
-on the turn of the head. They are plain geometry: none of them is a training loss.
+on the turn of the head. They are plain geometry; stage 3 learns by its own restatement of three of them
+(`gestures` of `training.expression_codes`, `lip_gaps` of `training.code_moments`).
 """
 
 from __future__ import annotations
