@@ -117,7 +117,7 @@ def make_model(options: argparse.Namespace, device: torch.device) -> PaperModel:
     """A model file's networks, or random ones."""
     result = random_networks(options.preset) if options.model is None else read_result(options.model)
     if device.type == "cpu":
-        keep_freed_memory()  # as `pdfgc.load` does; it serves both ways
+        keep_freed_memory()  # as the command line does; it serves both ways
     return PaperModel(result, device)
 
 

@@ -46,13 +46,14 @@ PROTOCOLS_RUN = (*VERBS, "control", "cases")
 """Names that --only knows; `cases` is the authors' demo."""
 
 INSTRUMENTS = """\
-Landmarks, pose, blendshapes, gaze and blinks are MediaPipe's, which is also the model's own front end; SFace (identity)
-is independent of the model. `fid_vgg` is a Frechet distance of VGG16 features, no FID; on so few frames it runs high.
-`sync_small` is this project's own small sync judge, no SyncNet. FID and LSE-C/LSE-D need weights that could not be had
-where these numbers were made; with `--inception` and `--syncnet` the same commands give them. PSNR, SSIM and LPIPS
-compare with the clip cropped as the result is framed. "In step" takes out a clip's own sound offset where that is sure;
-the offset is found by this model's own mouth, so it flatters. Definitions and settings of every number stand beside it
-in the reports' `results.json`.
+Landmarks, pose, blendshapes, gaze and blinks are MediaPipe's, which is also the model's own front end and teacher:
+its training rebuilds tracked lips, smiles and brows, and its painter learns by L1 and LPIPS. SFace (identity) is
+independent of the model. `fid_vgg` is a Frechet distance of VGG16 features, no FID; on so few frames it runs high.
+`sync_small` is this project's own small sync judge, no SyncNet. FID and LSE-C/LSE-D need weights that could not be
+had where these numbers were made; with `--inception` and `--syncnet` the same commands give them. PSNR, SSIM and
+LPIPS compare with the clip cropped as the result is framed. "In step" takes out a clip's own sound offset where that
+is sure; the offset is found by this model's own mouth, so it flatters. Definitions and settings of every number stand
+beside it in the reports' `results.json`.
 """
 
 

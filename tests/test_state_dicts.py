@@ -42,6 +42,13 @@ def test_what_holds_no_names_and_tensors_is_refused(tmp_path: Path, content: obj
         read_tensors(tmp_path / "file.pth")
 
 
+@pytest.mark.parametrize("content", [b"a list of names", b"X", b".", b"J\x01", b"<html>"])
+def test_files_of_another_kind_are_one_sentence(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "file.pth").write_bytes(content)
+    with pytest.raises(InputError, match="cannot be read"):
+        read_tensors(tmp_path / "file.pth")
+
+
 def test_broken_and_absent_files_are_one_sentence_each(tmp_path: Path) -> None:
     torch.save({"a": torch.zeros(1000)}, tmp_path / "file.pth")
     whole = (tmp_path / "file.pth").read_bytes()

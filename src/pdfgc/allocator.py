@@ -15,7 +15,7 @@ def keep_freed_memory() -> bool:
     """Lets this process keep up to 1 GiB of freed memory instead of giving it back to the system at once.
 
     An array that is fetched anew costs a page fault for every 4 kB, which takes longer than a step of arithmetic on it.
-    Peak memory stays what it is.
+    The command line does this; a program that loads a model decides for itself.
 
     Returns:
         Whether it was done; only glibc is told.

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 from pdfgc import progress
 from pdfgc import weights_commands as weights
+from pdfgc.allocator import keep_freed_memory
 from pdfgc.arguments import Group, Option, Verb, complain, parse
 from pdfgc.data import commands as data_commands
 from pdfgc.data import talking_head_3d_commands
@@ -351,6 +352,7 @@ def main(words: list[str] | None = None) -> int:
         logging.basicConfig(
             format=f"{PROGRAM}: %(message)s", level=logging.ERROR if call.quiet else logging.WARNING
         )
+        keep_freed_memory()
         call.run()
         sys.stdout.flush()
     except InputError as error:

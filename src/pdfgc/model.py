@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pdfgc.allocator import keep_freed_memory
 from pdfgc.config import config_from_dict
 from pdfgc.devices import choose_device, fast_autocast
 from pdfgc.errors import InputError
@@ -271,8 +270,6 @@ def load(name: str | Path = "small", *, device: str = "auto", engine: Engine = "
 
 
 def _make(result: Result, device: torch.device) -> Model | PaperModel:
-    if device.type == "cpu":
-        keep_freed_memory()
     if config_from_dict(result.about["config"]).family == "mesh":
         return Model(result, device)
     from pdfgc.paper_model import PaperModel

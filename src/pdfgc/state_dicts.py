@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,9 @@ _UNREADABLE = (
     KeyError,
     TypeError,
     AttributeError,
+    IndexError,
+    AssertionError,
+    struct.error,
 )
 """What torch raises for files that it did not write, or that are broken."""
 

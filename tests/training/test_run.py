@@ -56,6 +56,16 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_what_a_later_stage_lacks_is_said_before_the_first_one(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pdfgc.priors.face_features.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setitem(STAGES, "stage3", "pdfgc.training.stage3")
+    with pytest.raises(InputError, match="tflite"):
+        train("all", data=data, run=tmp_path / "run", changes=CHANGES)
+    assert not (tmp_path / "run").exists()
+
+
 def test_all_stages_make_a_model(data: Path, tmp_path: Path) -> None:
     run = tmp_path / "deep" / "run"
     outcomes = train("all", data=data, run=run, preset="tiny", changes=CHANGES)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 INSTRUMENTS = {
-    "mesh": "MediaPipe Face Landmarker, image mode: also the model's own front end",
+    "mesh": "MediaPipe Face Landmarker, image mode: also the model's own front end, and a teacher in its training",
     "identity": "SFace (not used in training)",
 }
 

@@ -9,6 +9,7 @@ Licence of MediaPipe's networks: Apache-2.0.
 
 from __future__ import annotations
 
+import importlib.util
 import zipfile
 from dataclasses import dataclass
 from typing import Protocol
@@ -67,6 +68,12 @@ class FaceTeacher(Protocol):
         ...
 
 
+def require_tflite() -> None:
+    """Raises InputError where the package that reads MediaPipe's networks is missing."""
+    if importlib.util.find_spec("tflite") is None:
+        raise InputError("the networks of MediaPipe are read with the package tflite: pip install '.[train]'")
+
+
 class MediaPipeTeacher(nn.Module):
     """MediaPipe's landmarks and blendshapes as a frozen differentiable network.
 
@@ -78,14 +85,10 @@ class MediaPipeTeacher(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        try:
-            with zipfile.ZipFile(locate("face_landmarker")) as task:
-                self.landmarks = TFLiteGraph(task.read("face_landmarks_detector.tflite"))
-                self.scores = TFLiteGraph(task.read("face_blendshapes.tflite"))
-        except ModuleNotFoundError as error:
-            raise InputError(
-                "the networks of MediaPipe are read with the package tflite: pip install '.[train]'"
-            ) from error
+        require_tflite()
+        with zipfile.ZipFile(locate("face_landmarker")) as task:
+            self.landmarks = TFLiteGraph(task.read("face_landmarks_detector.tflite"))
+            self.scores = TFLiteGraph(task.read("face_blendshapes.tflite"))
         self.register_buffer("subset", torch.tensor(SUBSET), persistent=False)
         self.requires_grad_(False).eval()
 

@@ -31,6 +31,7 @@ from pdfgc.devices import choose_device
 from pdfgc.errors import InputError
 from pdfgc.files import atomic_path, make_folder, sha256_of
 from pdfgc.lock import locked
+from pdfgc.priors.face_features import require_tflite
 from pdfgc.progress import set_quiet
 from pdfgc.training import distributed
 from pdfgc.training.loop import Loop, Outcome
@@ -85,6 +86,7 @@ def train(
     if max_minutes is not None and not max_minutes >= 0:
         raise InputError(f"expected 0 minutes or more, but got {max_minutes:g}")
     config = load_config(preset, changes)
+    _require_packages(names, config)
     training, held_out = load_clips(Path(data), config)
     folder = make_folder(run)
     with distributed.joined(choose_device(device)) as own_device:
@@ -172,6 +174,12 @@ def _stage_names(stage: str) -> list[str]:
         nearest = difflib.get_close_matches(stage, [*STAGES, "all"], n=1, cutoff=0.0)[0]
         raise InputError(f"there is no stage {stage!r}; did you mean {nearest!r}?")
     return [stage]
+
+
+def _require_packages(names: list[str], config: Config) -> None:
+    """What the last stage needs is asked for before the first one is trained."""
+    if config.family == "mesh" and "stage3" in names and config.stages.stage3.weights.get("motion"):
+        require_tflite()
 
 
 def _setup(
