@@ -53,7 +53,7 @@ EARLIER = ("stage1", "stage2-lips", "stage2-eyes", "stage2-pose")
 CODES_ALONE = (
     *(
         f"weights.{loss}=0"
-        for loss in ("l1", "perceptual", "flow", "adversarial", "feature_matching", "judge")
+        for loss in ("l1", "perceptual", "flow", "motion", "adversarial", "feature_matching", "judge")
     ),
     "stages.stage3.training.precision=float32",
     "stages.stage3.training.validate_every=0",

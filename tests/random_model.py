@@ -18,7 +18,9 @@ def write_random_model(path: Path) -> Path:
     about = {"preset": "tiny", "config": config_to_dict(load_config("tiny")), "stages": {}}
     with torch.random.fork_rng(), pytest.MonkeyPatch.context() as patch:
         torch.manual_seed(0)
-        patch.setattr(nn.Module, "load_state_dict", lambda *_: None)  # leaves the networks as they are made
+        patch.setattr(
+            nn.Module, "load_state_dict", lambda *_, **__: None
+        )  # leaves the networks as they are made
         modules = Model(Result({}, about))._modules
     tensors = {
         f"{name}.{key}": value for name, part in modules.items() for key, value in part.state_dict().items()

@@ -23,8 +23,11 @@ def load_parts(modules: Mapping[str, nn.Module], result: Result) -> None:
         InputError: a network is missing or of other sizes.
     """
     for name, module in modules.items():
+        empty = any(weight.is_meta for weight in module.parameters())
         try:
-            module.load_state_dict(result.module(name), assign=True)
+            module.load_state_dict(
+                result.module(name), assign=empty
+            )  # where there are weights, their layout stays
         except RuntimeError as error:
             raise InputError(
                 f"expected a complete model of this version of pdfgc, but its part {name} does not fit"

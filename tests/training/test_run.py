@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ class SecondStage(toy_stage.ToyStage):
 
 
 @pytest.fixture(autouse=True)
-def toy_stages(monkeypatch: pytest.MonkeyPatch) -> None:
+def toy_stages(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Two toy stages in place of the real ones."""
     torch.set_num_threads(1)
 
@@ -45,8 +46,12 @@ def toy_stages(monkeypatch: pytest.MonkeyPatch) -> None:
         return stage
 
     monkeypatch.setattr(run_module, "_build", build)
+    every = dict(STAGES)
     for name in list(STAGES)[2:]:
-        monkeypatch.delitem(STAGES, name)
+        del STAGES[name]
+    yield
+    STAGES.clear()
+    STAGES.update(every)  # in their order
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +65,7 @@ def test_what_a_later_stage_lacks_is_said_before_the_first_one(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pdfgc.priors.face_features.importlib.util.find_spec", lambda name: None)
-    monkeypatch.setitem(STAGES, "stage3", "pdfgc.training.stage3")
+    STAGES["stage3"] = "pdfgc.training.stage3"
     with pytest.raises(InputError, match="tflite"):
         train("all", data=data, run=tmp_path / "run", changes=CHANGES)
     assert not (tmp_path / "run").exists()
