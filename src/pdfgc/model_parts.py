@@ -23,11 +23,9 @@ def load_parts(modules: Mapping[str, nn.Module], result: Result) -> None:
         InputError: a network is missing or of other sizes.
     """
     for name, module in modules.items():
-        empty = any(weight.is_meta for weight in module.parameters())
+        empty = any(weight.is_meta for weight in module.parameters())  # else the weights keep their layout
         try:
-            module.load_state_dict(
-                result.module(name), assign=empty
-            )  # where there are weights, their layout stays
+            module.load_state_dict(result.module(name), assign=empty)
         except RuntimeError as error:
             raise InputError(
                 f"expected a complete model of this version of pdfgc, but its part {name} does not fit"

@@ -114,7 +114,7 @@ def triangle_maps(source: Tensor, driving: Tensor) -> Tensor:
         `(a x + b y + c, d x + e y + f)` in crop units, and 1 if the portrait shows the triangle, else 0.
     """
     source = _inset_lips(source, driving)
-    numbers = torch.from_numpy(np.ascontiguousarray(seam_triangles())).to(source.device)
+    numbers = torch.from_numpy(seam_triangles()).to(source.device)
     to, come = driving[:, numbers, :2], source[:, numbers, :2]
     origin, first, second = to[:, :, 0], to[:, :, 1] - to[:, :, 0], to[:, :, 2] - to[:, :, 0]
     area = _cross(first, second)
