@@ -30,6 +30,7 @@ import torch
 
 import pdfgc
 import render
+from pdfgc.allocator import keep_freed_memory
 from pdfgc.avatar import Avatar
 from pdfgc.model_digest import weights_digest
 from pdfgc.motion import MotionTrack
@@ -132,6 +133,7 @@ def main(words: list[str] | None = None) -> None:
         render.main(render_words(options))
         return
     torch.set_num_threads(options.threads)
+    keep_freed_memory()  # as the command line does
     load_before = os.getloadavg()[0]
     runs = time_engines(options)
     result = {

@@ -23,6 +23,7 @@ from pdfgc.networks.triangles import triangle_flow, triangle_maps
 
 FLOW_GRID = 64
 _GUESSES = 2 + len(RIGID_PLANES_CM)  # mesh, rigid planes, no motion
+_KEPT = 0.97  # how bright or dark a pixel may be to be painted upon
 
 
 class PortraitFeatures(NamedTuple):
@@ -111,7 +112,7 @@ class ResidualBlock(nn.Module):
         _start_at_zero(self.second)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.second(self.first(x))
+        return self.second(self.first(x)).add_(x)
 
 
 class PortraitEncoder(nn.Module):
@@ -159,8 +160,7 @@ class FlowNet(nn.Module):
             flows: `[B, 2 (1 + planes), G, G]`, see `Flows.grid`.
             source_sketch, driving_sketch: `[B, SKETCH_CHANNELS, G, G]`, 0..1.
         """
-        guesses = [*flows.split(2, 1), torch.zeros_like(flows[:, :2])]
-        looks = [warp(image, guess) for guess in guesses[:-1]] + [image]
+        looks = [warp(image, guess) for guess in flows.split(2, 1)] + [image]
         x = self.stem(_join([*looks, 4 * flows, source_sketch, driving_sketch]))
         skips = []
         for down in self.down:
@@ -168,7 +168,12 @@ class FlowNet(nn.Module):
             x = down(x)
         x = self.middle(x)
         for up, skip in zip(self.up, reversed(skips), strict=True):
-            x = up(_join([F.interpolate(x, scale_factor=2.0, mode="nearest"), skip]))
+            x = up(_join([double(x), skip]))
+        return self.settle(x, flows, driving_sketch)
+
+    def settle(self, x: Tensor, flows: Tensor, driving_sketch: Tensor) -> tuple[Tensor, Tensor]:
+        """The last step of `forward`, from the last map `x`."""
+        guesses = [*flows.split(2, 1), torch.zeros_like(flows[:, :2])]
         heads = self.heads(x).float()
         mesh_prior = 6 * (
             driving_sketch[:, :1].float() - 0.3
@@ -193,7 +198,7 @@ class Context(nn.Module):
         _start_at_zero(self.up)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + _double(self.up(self.blocks(self.down(x))), "bilinear")
+        return x + double(self.up(self.blocks(self.down(x))), "bilinear")
 
 
 class Painter(nn.Module):
@@ -245,19 +250,35 @@ class Painter(nn.Module):
         coarsest = [warp(portrait.coarse, offset_8), F.avg_pool2d(sketch, 8), resize(shown, size // 8)]
         x = window.of(self.coarse(_join(coarsest)), size)
         sketch_4 = F.avg_pool2d(window.of(sketch, size), 4)
-        x = _join([_double(x), warped(portrait.middle, offset_4), sketch_4])
+        x = _join([double(x), warped(portrait.middle, offset_4), sketch_4])
         x = self.middle(x)
         offset_2 = offset_2 + 0.02 * F.pixel_shuffle(self.refine(x).float(), 2)
         at_seams, here = seams
-        pixels = warped(portrait.image, torch.where(here, at_seams, _double(offset_2, "bilinear")))
+        pixels = warped(portrait.image, torch.where(here, at_seams, double(offset_2, "bilinear")))
         # One pixel of four: an average would mix the two sides of a seam.
         offset_2 = torch.where(here[..., ::2, ::2], at_seams[..., ::2, ::2], offset_2)
-        finest = [_double(x), warped(portrait.fine, offset_2), F.pixel_unshuffle(window.of(sketch, size), 2)]
+        finest = [double(x), warped(portrait.fine, offset_2), F.pixel_unshuffle(window.of(sketch, size), 2)]
         x = self.fine(_join([*finest, F.pixel_unshuffle(pixels, 2).to(x.dtype)]))
         paint = F.pixel_shuffle(self.paint(x).float(), 2)
-        painted_share = torch.sigmoid(paint[:, 3:] - _resize_to(at(shown, 2), window.side))
-        colour = torch.tanh(paint[:, :3] + _soft_inverse_tanh(pixels.float()))
-        return painted_share * colour + (1 - painted_share) * pixels.float(), painted_share
+        return blend(paint, pixels.float(), _resize_to(at(shown, 2), window.side))
+
+
+def blend(paint: Tensor, pixels: Tensor, shown: Tensor) -> tuple[Tensor, Tensor]:
+    """Paint over warped pixels.
+
+    Args:
+        paint: `[B, 4, ...]` what is added to the colours, before they are squashed, and the logit that it covers.
+        pixels: `[B, 3, ...]` the portrait's, -1..1.
+        shown: `[B, 1, ...]` the logit that the portrait shows the pixel.
+
+    Returns:
+        The picture `[B, 3, ...]` in -1..1, and the share of paint in each pixel `[B, 1, ...]`.
+    """
+    share = torch.sigmoid(paint[:, 3:] - shown)
+    # tanh(paint + atanh(kept)), by the sum's formula
+    added, kept = torch.tanh(paint[:, :3]), pixels.clamp(-_KEPT, _KEPT)
+    colour = (added + kept) / (1 + added * kept)
+    return torch.lerp(pixels, colour, share), share
 
 
 def _join(maps: list[Tensor]) -> Tensor:
@@ -270,7 +291,7 @@ def _join(maps: list[Tensor]) -> Tensor:
     return torch.cat([part.to(dtype, memory_format=torch.channels_last) for part in maps], 1)
 
 
-def _double(maps: Tensor, mode: str = "nearest") -> Tensor:
+def double(maps: Tensor, mode: str = "nearest") -> Tensor:
     return F.interpolate(
         maps, scale_factor=2.0, mode=mode, align_corners=False if mode == "bilinear" else None
     )
@@ -287,10 +308,6 @@ def _resize_to(maps: Tensor, size: int) -> Tensor:
     if maps.shape[-1] == size:
         return maps
     return F.interpolate(maps, size=(size, size), mode="bilinear", align_corners=False)
-
-
-def _soft_inverse_tanh(pixels: Tensor) -> Tensor:
-    return torch.atanh(pixels.clamp(-0.97, 0.97))
 
 
 class MeshWarpGenerator(nn.Module):
