@@ -50,7 +50,10 @@ def write_control_page(results: dict[str, Any], comparisons: Sequence[Comparison
         page.key(),
         *(_pair_section(pair, members) for pair, members in _worst_first(comparisons)),
     ]
-    _write(folder / "report.md", f"# Control matrix\n\n{ABOUT}\n\n{control_markdown(results)}")
+    _write(
+        folder / "report.md",
+        f"# Control matrix\n\n{ABOUT}\n\n{page.instruments(results)}\n\n{control_markdown(results)}",
+    )
     return _write(folder / "report.html", page.page("Control matrix", parts))
 
 
