@@ -96,6 +96,17 @@ def test_cross_identity_keeps_the_portraits_person(model: FakeModel, data: Path,
     assert "lmd" not in results["summary"] and results["summary"]["pose_error"]["value"] < 1e-4
 
 
+def test_a_portrait_out_of_a_clip_goes_by_that_clips_whole_name(
+    model: FakeModel, data: Path, tmp_path: Path
+) -> None:
+    """In VoxCeleb2 every other file is called 00001.mp4."""
+    for who in ("anna", "bob"):
+        (data / who).mkdir()
+        (data / f"{who}_0.mp4").rename(data / who / "00001.mp4")
+    results = _run(protocol_commands.cross_identity, data, tmp_path / "out", metrics="csim")
+    assert {clip["name"] for clip in results["clips"]} == {"bob_00001__anna_00001", "anna_00001__bob_00001"}
+
+
 def test_self_driving_of_another_portrait_compares_motion_alone(
     model: FakeModel, data: Path, tmp_path: Path
 ) -> None:

@@ -175,6 +175,7 @@ def test_sync_with_weights_by_path(faked: None, folders: tuple[Path, Path], tmp_
     scored, silent = (clip["metrics"]["lse_c"] for clip in results["clips"])
     assert scored["value"] >= 0 and scored["samples"] == 25  # 30 frames less the window of five
     assert len(scored["settings"]["weights_sha256"]) == 64
+    assert "S3FD" in scored["settings"]["faces"], "not the published pipeline's boxes"
     assert silent["value"] is None and "sound" in silent["reason"]
     assert results["summary"]["nlse_c"]["value"] == pytest.approx(0, abs=1e-3)
     assert "truth" in results["summary"]["nlse_c"]["settings"]["reference"]

@@ -163,7 +163,10 @@ def _blinks(
 
 def _sync(name: str) -> Callable[[Pair], MetricResult]:
     def measure(pair: Pair) -> MetricResult:
-        settings: dict[str, Any] = {"network": "SyncNet, published weights by path"}
+        settings: dict[str, Any] = {
+            "network": "SyncNet, published weights by path",
+            "faces": "published crop, about the box of MediaPipe's mesh in place of S3FD's",
+        }
         if pair.judges.syncnet is None:
             reason = "not computed: it needs SyncNet's weights (--syncnet syncnet_v2.model)"
             return MetricResult(name, None, "", 0, settings, reason)
