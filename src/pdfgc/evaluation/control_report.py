@@ -32,7 +32,7 @@ ABOUT = (
     "Each row drives one factor (or all) by a clip while everything else is held. Blue: what is meant to follow, "
     "with its correlation and, below, its mean error. White to red: what should stay still, with its movement "
     "relative to the driver's own (goal: at most 0.35). The row 'nothing' shows what the trackers see in a frozen "
-    f"picture, 'driver itself' what they see in a perfect result. {UNITS}"
+    f"picture, 'driver itself' what they see in a perfect result. A dash: the clip itself hardly moves it. {UNITS}"
 )
 
 
