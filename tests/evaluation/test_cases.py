@@ -4,6 +4,7 @@ import pytest
 
 from pdfgc.errors import InputError
 from pdfgc.evaluation.cases import is_filmed, list_clips, list_portraits, names_of, read_cases
+from pdfgc.evaluation.report_folders import make_marked
 
 
 def _touch(folder: Path, *names: str) -> None:
@@ -34,6 +35,17 @@ def test_videos_of_reports_are_no_clips(tmp_path: Path) -> None:
         "b.mp4",
     ]  # now/ is not named
     assert [p.name for p in list_clips(tmp_path / "truth", tmp_path / "out")] == ["a.mp4"]
+
+
+def test_what_an_unfinished_report_made_is_no_clip(tmp_path: Path) -> None:
+    """Wherever it lies: a killed run's report below the clips, one in the clips' own folder, a cache of its own."""
+    _touch(tmp_path, "a.mp4", "anna/b.mp4")
+    for made in ("out/generated", "anna/truth", "kept"):
+        make_marked(tmp_path / made)
+        _touch(tmp_path / made, "a.mp4", "a.png", "frames/1.png")
+    assert [p.name for p in list_clips(tmp_path, tmp_path / "other")] == ["a.mp4", "b.mp4"]
+    assert [p.name for p in list_portraits(tmp_path)] == ["a.mp4", "b.mp4"]
+    assert [p.name for p in list_clips(tmp_path / "out" / "generated")] == ["a.mp4"], "it was named"
 
 
 def test_names_are_as_long_as_they_must_be() -> None:

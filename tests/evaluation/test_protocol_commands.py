@@ -12,6 +12,7 @@ from PIL import Image
 from evaluation.fakes import FakeIdentity, FakeModel, FakeTracker, draw, performance, write_clip
 from pdfgc.errors import InputError
 from pdfgc.evaluation import judges, protocol_commands, sound_lag, studio
+from pdfgc.evaluation.datasets import list_test_clips
 from pdfgc.face import tracker
 from pdfgc.media.video import probe
 from pdfgc.priors import identity
@@ -91,7 +92,19 @@ def test_cross_identity_keeps_the_portraits_person(model: FakeModel, data: Path,
     results = _run(protocol_commands.cross_identity, data, tmp_path / "out", portraits=tmp_path / "eve.png")
     assert {clip["name"] for clip in results["clips"]} == {"eve__anna_0", "eve__bob_0"}
     assert results["summary"]["csim"]["value"] == pytest.approx(1, abs=1e-3)
+    assert 'alt="portrait"' in (tmp_path / "out" / "report.html").read_text()
     assert "lmd" not in results["summary"] and results["summary"]["pose_error"]["value"] < 1e-4
+
+
+def test_a_portrait_out_of_a_clip_goes_by_that_clips_whole_name(
+    model: FakeModel, data: Path, tmp_path: Path
+) -> None:
+    """In VoxCeleb2 every other file is called 00001.mp4."""
+    for who in ("anna", "bob"):
+        (data / who).mkdir()
+        (data / f"{who}_0.mp4").rename(data / who / "00001.mp4")
+    results = _run(protocol_commands.cross_identity, data, tmp_path / "out", metrics="csim")
+    assert {clip["name"] for clip in results["clips"]} == {"bob_00001__anna_00001", "anna_00001__bob_00001"}
 
 
 def test_self_driving_of_another_portrait_compares_motion_alone(
@@ -140,6 +153,56 @@ def test_a_killed_run_goes_on_and_new_weights_start_anew(
         model.generator.weight += 1
     _run(protocol_commands.self_driving, data, tmp_path / "out", limit=1)
     assert model.avatars == 2
+
+
+def test_a_run_that_is_killed_ends_as_one_that_is_not(data: Path, tmp_path: Path) -> None:
+    """`kill -9` amid the second clip's frames, in a process of its own, with the report among the clips."""
+    program = f"""
+import os, sys, torch
+from types import SimpleNamespace
+sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+from evaluation import fakes
+from pdfgc.evaluation import studio
+from pdfgc.face import tracker
+from pdfgc.priors import identity
+torch.manual_seed(0)  # the same weights in every process
+fatal, rendered = int(sys.argv.pop()), 0
+def animate(self, _animate=fakes.FakeAvatar.animate, **drivers):
+    global rendered
+    for frame in _animate(self, **drivers):
+        if rendered == fatal:
+            os.kill(os.getpid(), 9)
+        rendered += 1
+        yield frame
+fakes.FakeAvatar.animate = animate
+tracker.FaceTracker, identity.FaceIdentity, studio.SIDE = fakes.FakeTracker, fakes.FakeIdentity, 64
+sys.modules["pdfgc.model"] = SimpleNamespace(load=lambda name: fakes.FakeModel())
+from pdfgc.cli import main
+code = main()
+print(rendered)
+sys.exit(code)
+"""
+
+    def call(report: Path, fatal: int) -> tuple[int, int]:
+        """The exit status, and how many frames were rendered where it ended well."""
+        words = ["evaluate", "self", "--data", data, "--report", report, "--metrics", "lmd,psnr,csim", fatal]
+        command = [sys.executable, "-c", program, *map(str, words)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        return done.returncode, int(done.stdout.split()[-1]) if done.returncode == 0 else 0
+
+    assert call(tmp_path / "whole", -1) == (0, 36)
+    assert call(data / "killed", 25)[0] == -9
+    assert (data / "killed" / "generated" / "anna_0.mp4").exists()
+    assert {clip.name for clip in list_test_clips(data, "folder", None, None, 0, data / "other")} == {
+        "anna_0",
+        "bob_0",
+    }, "what the killed run made is no clip"
+    assert call(data / "killed", -1) == (0, 16), "the first clip was finished"
+    whole, killed = (
+        json.loads((folder / "results.json").read_text()) | {"date": None}
+        for folder in (tmp_path / "whole", data / "killed")
+    )
+    assert whole == killed
 
 
 def test_what_cannot_be_used_is_left_out_with_its_reason(

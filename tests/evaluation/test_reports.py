@@ -23,10 +23,15 @@ from pdfgc.evaluation.report import case_results, control_results
 from pdfgc.evaluation.scores import METRICS
 from pdfgc.evaluation.scoring import match_by_name, score_trials, video_trials
 from pdfgc.evaluation.store import ArrayStore
-from pdfgc.evaluation.strips import PICTURES, SIDE, chosen_frames, join, keep, thumbnail
+from pdfgc.evaluation.strips import PICTURES, SIDE, chosen_frames, join, keep, lone_picture, thumbnail
 from pdfgc.evaluation.tables import badness, number, published_rows, worst_first
 
-HEAD = {"date": "2026-01-01T00:00:00+00:00", "pdfgc": "0", "settings": {"seconds": 2.0}}
+HEAD = {
+    "date": "2026-01-01T00:00:00+00:00",
+    "pdfgc": "0",
+    "settings": {"seconds": 2.0},
+    "instruments": {"mesh": "the tracker", "missing": "the recogniser"},
+}
 
 
 class Outline(HTMLParser):
@@ -86,6 +91,8 @@ def test_a_report_of_videos(scored: tuple[dict[str, Any], list[Any]], tmp_path: 
     assert text.index("<h3>bad</h3>") < text.index("<h3>good</h3>")
     assert "a &lt;clip&gt; against itself" in text and "Table 1, VoxCeleb2" in text
     summary = (tmp_path / "report.md").read_text()
+    for written in (text, summary):
+        assert "mesh: the tracker; missing: the recogniser" in written
     assert "| PD-FGC | 12.99 | 7.26 | 0.012 | 1.15 | 1.93 |" in summary
     assert "needs SyncNet's weights" in summary and "as published" in summary
     assert json.loads((tmp_path / "results.json").read_text())["protocol"] == "self"
@@ -146,6 +153,13 @@ def test_strips_are_spread_over_the_video() -> None:
     assert [int(picture.mean()) for picture in kept] == numbers
     assert join(kept).shape == (SIDE, PICTURES * SIDE, 3)
     assert thumbnail(frames[7][1]).shape == (SIDE, SIDE, 3)
+
+
+def test_a_lone_picture_is_no_larger_than_those_of_a_row(tmp_path: Path) -> None:
+    Image.new("RGB", (90, 60), (9, 9, 9)).save(tmp_path / "a.png")
+    row = lone_picture(tmp_path / "a.png")
+    assert row.shape == (SIDE, PICTURES * SIDE, 3)
+    assert (row[:, :SIDE] == 9).all() and (row[:, SIDE:] == 255).all()
 
 
 def test_the_papers_numbers_stand_beside_ours() -> None:

@@ -12,6 +12,7 @@ from PIL import Image
 from evaluation.fakes import FakeIdentity, FakeTracker, draw, performance, write_clip
 from pdfgc.errors import InputError
 from pdfgc.evaluation import judges, video_commands
+from pdfgc.evaluation.report_folders import make_marked
 from pdfgc.evaluation.scores import IN_STEP, METRICS, choose_metrics
 from pdfgc.evaluation.scoring import match_by_name
 from pdfgc.evaluation.session import split_names
@@ -105,17 +106,40 @@ def test_networks_that_cannot_be_had_cost_their_own_metrics_alone(
     for module, name in ((judges, "lpips_distance"), (judges, "vgg_extractor"), (identity, "FaceIdentity")):
         monkeypatch.setattr(module, name, absent)
     asked = "psnr,lpips,csim,lmd,fid_vgg"
-    summary = _evaluate(folders, tmp_path / "out", metrics=asked)["summary"]
+    results = _evaluate(folders, tmp_path / "out", metrics=asked)
+    assert set(results["instruments"]) == {"mesh", "missing"}
+    assert "SFace" in results["instruments"]["missing"]
+    summary = results["summary"]
     assert summary["psnr"]["value"] and summary["lmd"]["value"] is not None
-    for name in ("lpips", "fid_vgg"):
+    for name in ("lpips", "fid_vgg", "csim"):
         assert summary[name]["value"] is None and "its weights are not here" in summary[name]["reason"]
-    assert summary["csim"]["value"] is None and "recognised" in summary["csim"]["reason"]
     monkeypatch.undo()
     monkeypatch.setattr(tracker, "FaceTracker", CountingTracker)
     monkeypatch.setattr(identity, "FaceIdentity", FakeIdentity)
     monkeypatch.setattr(judges, "lpips_distance", lambda: lambda a, b: 0.5)
-    later = _evaluate(folders, tmp_path / "out", metrics="lpips,csim")["summary"]
+    results = _evaluate(folders, tmp_path / "out", metrics="lpips,csim")
+    assert set(results["instruments"]) == {"mesh", "identity"}
+    later = results["summary"]
     assert later["lpips"]["value"] == 0.5 and later["csim"]["value"] is not None
+
+
+def test_networks_are_loaded_only_for_the_metrics_that_need_them(
+    faked: None, folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[str] = []
+
+    def lpips_distance() -> Any:
+        loaded.append("lpips")
+        return lambda a, b: 0.5
+
+    monkeypatch.setattr(judges, "lpips_distance", lpips_distance)
+    results = _evaluate(folders, tmp_path / "out", metrics="psnr,ssim")
+    assert results["summary"]["psnr"]["value"] and not loaded
+    assert "identity" not in results["instruments"], "nobody's likeness was asked for"
+    for _ in range(2):  # the second time all is known
+        results = _evaluate(folders, tmp_path / "out", metrics="psnr,lpips")
+        assert results["summary"]["lpips"]["value"] == 0.5
+        assert loaded == ["lpips"]
 
 
 def test_what_is_compared_is_said_and_odd_videos_cost_no_others(
@@ -151,6 +175,7 @@ def test_sync_with_weights_by_path(faked: None, folders: tuple[Path, Path], tmp_
     scored, silent = (clip["metrics"]["lse_c"] for clip in results["clips"])
     assert scored["value"] >= 0 and scored["samples"] == 25  # 30 frames less the window of five
     assert len(scored["settings"]["weights_sha256"]) == 64
+    assert "S3FD" in scored["settings"]["faces"], "not the published pipeline's boxes"
     assert silent["value"] is None and "sound" in silent["reason"]
     assert results["summary"]["nlse_c"]["value"] == pytest.approx(0, abs=1e-3)
     assert "truth" in results["summary"]["nlse_c"]["settings"]["reference"]
@@ -219,11 +244,14 @@ def test_sub_folders_count_and_shared_names_are_told_of(tmp_path: Path) -> None:
         for name in ("anna/001.MP4", "b b.mp4", "bob/frames/0.png"):
             (tmp_path / side / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / side / name).touch()
+    make_marked(tmp_path / "theirs" / "out" / "generated")
+    (tmp_path / "theirs" / "out" / "generated" / "001.mp4").touch()
     (tmp_path / "ours" / "b b.mov").touch()
     matched, told = match_by_name(tmp_path / "ours", tmp_path / "theirs")
     assert [name for name, _, _ in matched] == ["anna/001", "bob/frames"]
     assert matched[1][1] == tmp_path / "ours" / "bob" / "frames"
     assert "b b.mov and" in told[0] and "share a name" in told[0]
+    assert len(told) == 2, "what a report made is no video of the truth"
     assert told[1] == f"{tmp_path / 'theirs' / 'b b.mp4'} has no video of that name in {tmp_path / 'ours'}"
 
 

@@ -14,7 +14,7 @@ from pdfgc.networks.mesh_warp import MeshWarpGenerator, Window
 from pdfgc.networks.patch_discriminator import PatchDiscriminator
 from pdfgc.networks.sketch import draw_sketches
 from pdfgc.networks.triangles import draw_triangles
-from pdfgc.priors.face_features import FaceFeatures
+from pdfgc.priors.face_features import MeshFeatures
 from pdfgc.training.painting import Painting, motion_difference
 from pdfgc.training.stage import Batch
 from synthetic import talking_meshes
@@ -83,10 +83,15 @@ class _Scales:
 
     licence = ""
 
-    def __call__(self, pictures: torch.Tensor, meshes: torch.Tensor) -> FaceFeatures:
+    def __call__(self, pictures: torch.Tensor, meshes: torch.Tensor) -> MeshFeatures:
         brightness = pictures.mean((1, 2, 3))[:, None]
         mesh = POSE_SCALE * brightness[..., None].expand(-1, 478, 3)
-        return FaceFeatures(mesh.flatten(1), brightness, mesh)
+        return MeshFeatures(mesh.flatten(1), brightness, mesh)
+
+
+def test_a_teacher_of_meshes_cannot_do_without_one() -> None:
+    with pytest.raises(TypeError, match="mesh"):
+        MeshFeatures(shape=torch.zeros(1, 1), emotion=torch.zeros(1, 1))  # type: ignore[call-arg]
 
 
 def test_the_motion_difference_is_of_points_in_centimetres_and_of_scores(
@@ -107,7 +112,7 @@ def test_the_teacher_looks_at_so_many_frames_as_are_asked_for(painting: Painting
     looked: list[int] = []
 
     class Counting(_Scales):
-        def __call__(self, pictures: torch.Tensor, meshes: torch.Tensor) -> FaceFeatures:
+        def __call__(self, pictures: torch.Tensor, meshes: torch.Tensor) -> MeshFeatures:
             looked.append(len(pictures))
             return super().__call__(pictures, meshes)
 

@@ -6,18 +6,15 @@ import csv
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pdfgc.data.jobs import files_below
 from pdfgc.errors import InputError
+from pdfgc.evaluation.report_folders import outside_reports
 from pdfgc.media.suffixes import VIDEO_SUFFIXES
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
-
-REPORT_PARTS = ("cache", "generated", "portraits", "truth")
-"""Folders of a report that hold pictures and videos."""
 
 DRIVERS = ("audio", "lips", "pose", "eyes", "gaze", "blink", "expression")
 """Arguments of `Avatar.animate` that a case may name."""
@@ -53,7 +50,7 @@ def list_clips(data: Path, report: Path | None = None) -> list[Path]:
 
     Args:
         data: the folder, list or video.
-        report: a folder whose videos do not count; those of reports, which hold a results.json, never do.
+        report: a report whose videos do not count; those of others do not either, see `outside_reports`.
 
     Raises:
         InputError: nothing there, no video in it, or a listed file is missing.
@@ -77,19 +74,6 @@ def names_of(paths: Sequence[Path]) -> list[str]:
             return ends
         for i in longer:
             depth[i] += 1
-
-
-def outside_reports(files: Sequence[Path], data: Path, report: Path | None) -> list[Path]:
-    """The files of a folder that lie in no report: neither in `report` nor in a sub-folder with a results.json."""
-    own = set() if report is None else {report.resolve()} | {report.resolve() / name for name in REPORT_PARTS}
-
-    @cache
-    def reported(folder: Path) -> bool:
-        if folder == data:
-            return False
-        return folder.resolve() in own or (folder / "results.json").exists() or reported(folder.parent)
-
-    return [path for path in files if not reported(path.parent)]
 
 
 def _list_files(data: Path, suffixes: frozenset[str], what: str, report: Path | None) -> list[Path]:

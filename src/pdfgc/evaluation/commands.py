@@ -20,8 +20,8 @@ from pdfgc.evaluation.options import (
     Report,
     Seconds,
 )
+from pdfgc.evaluation.report_folders import check_report
 from pdfgc.evaluation.session import (
-    check_report,
     header,
     open_judges,
     require_positive,
@@ -94,7 +94,7 @@ def control(
             "sound_offset": sound_offset,
             "sensor_noise_of_nothing": SENSOR_NOISE,
         }
-        results = header("control", settings, **about_model) | _measures(measures)
+        results = header("control", settings, bench.identity, **about_model) | _measures(measures)
         results |= control_results(comparisons, measures) | {"skipped": skipped}
         if sound_offset:
             results |= mouths_in_step(comparisons, offsets(bench.store.folder))
@@ -136,7 +136,7 @@ def cases(
         run, skipped = run_cases(bench, listed, fps)
         require_something(run, skipped)
         settings = {"cases": str(cases), "fps": str(fps), "seconds": seconds}
-        results = header("cases", settings, **about_model) | _measures(choose_measures([]))
+        results = header("cases", settings, bench.identity, **about_model) | _measures(choose_measures([]))
         results |= case_results([comparison for _, comparison in run]) | {"skipped": skipped}
         page = write_cases_page(results, run, lambda p: bench.clip(p).times, report)
         told(case_table(results), page)
@@ -150,7 +150,7 @@ def _bench(
     import pdfgc
     from pdfgc.evaluation.bench import Bench
 
-    with open_judges(cache or report / "cache") as judges:
+    with open_judges(report, cache) as judges:
         loaded = pdfgc.load(model)
         weights = weights_digest(loaded)
         bench = Bench(loaded, weights, judges.tracker, judges.identity, judges.store, seconds)

@@ -32,7 +32,7 @@ ABOUT = (
     "Each row drives one factor (or all) by a clip while everything else is held. Blue: what is meant to follow, "
     "with its correlation and, below, its mean error. White to red: what should stay still, with its movement "
     "relative to the driver's own (goal: at most 0.35). The row 'nothing' shows what the trackers see in a frozen "
-    f"picture, 'driver itself' what they see in a perfect result. {UNITS}"
+    f"picture, 'driver itself' what they see in a perfect result. A dash: the clip itself hardly moves it. {UNITS}"
 )
 
 
@@ -50,7 +50,10 @@ def write_control_page(results: dict[str, Any], comparisons: Sequence[Comparison
         page.key(),
         *(_pair_section(pair, members) for pair, members in _worst_first(comparisons)),
     ]
-    _write(folder / "report.md", f"# Control matrix\n\n{ABOUT}\n\n{control_markdown(results)}")
+    _write(
+        folder / "report.md",
+        f"# Control matrix\n\n{ABOUT}\n\n{page.instruments(results)}\n\n{control_markdown(results)}",
+    )
     return _write(folder / "report.html", page.page("Control matrix", parts))
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pdfgc.errors import InputError
-from pdfgc.evaluation.cases import list_clips, names_of, outside_reports
+from pdfgc.evaluation.cases import list_clips, names_of
+from pdfgc.evaluation.report_folders import outside_reports
 
 if TYPE_CHECKING:
     from pdfgc.data.jobs import Job
@@ -51,7 +52,7 @@ def list_test_clips(
             identity for all its clips. Further words of a line are passed over, `#` begins a comment.
         limit: at most so many, spread over the identities.
         seed: draws which.
-        report: a folder whose videos do not count, see `cases.list_clips`.
+        report: a report whose videos do not count, see `cases.list_clips`.
 
     Raises:
         InputError: nothing there, or a listed clip that is not in the dataset.

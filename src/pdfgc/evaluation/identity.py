@@ -19,7 +19,10 @@ EMBEDDING = 128
 
 
 class Unrecognised:
-    """Stands in for SFace where its weights cannot be had: every embedding is unknown."""
+    """Stands in for SFace where its weights cannot be had, and knows why: every embedding is unknown."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
 
     def embed(self, image: np.ndarray, face: Face) -> np.ndarray:
         """`[128]` of NaN."""
@@ -30,10 +33,12 @@ def identity(portrait: np.ndarray, output: np.ndarray) -> MetricResult:
     """Mean cosine similarity of the output's embeddings to the portrait's.
 
     Args:
-        portrait: `[128]` embedding of the portrait, any length.
+        portrait: `[128]` embedding of the portrait, any length; NaN where there is no recogniser.
         output: `[N, 128]` embeddings of output frames with a face (rows with NaN are left out).
     """
     settings = {"model": "SFace", "stride": STRIDE}
+    if not np.isfinite(portrait).all():  # only `Unrecognised` has no embedding of a face that was found
+        return MetricResult("identity", None, "cosine", 0, settings, "SFace could not be had")
     output = output[np.isfinite(output).all(-1)]
     norms = np.linalg.norm(output, axis=-1) * np.linalg.norm(portrait)
     if not len(output) or not norms.all() or not np.isfinite(norms).all():

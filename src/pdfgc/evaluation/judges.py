@@ -13,7 +13,7 @@ from pdfgc.evaluation.features import Extractor, frame_features, inception_extra
 from pdfgc.evaluation.identity import STRIDE
 from pdfgc.evaluation.metrics.lpips import STRIDE as LPIPS_STRIDE
 from pdfgc.evaluation.metrics.lse import SHIFT, mean_distances
-from pdfgc.evaluation.pixels import Distance, compare_pixels, lpips_distance
+from pdfgc.evaluation.pixels import Distance, compare_by_eye, compare_pixels, lpips_distance
 from pdfgc.evaluation.reconstruction import reconstruct
 from pdfgc.evaluation.store import Arrays, ArrayStore
 from pdfgc.evaluation.sync_judge import SyncJudge, judge_path, load_hearing, load_judge
@@ -53,8 +53,6 @@ class Judges:
         self.syncnet = syncnet
         self.inception = inception
         self.emoca = emoca
-        self.without_lpips: str | None = None
-        """Why there is no LPIPS, once it was looked for in vain."""
 
     def load_given(self) -> None:
         """Loads the weights that were given, so that bad ones are told of before any video is made.
@@ -86,14 +84,30 @@ class Judges:
         return Evidence.from_arrays(arrays)
 
     def pixels(self, generated: Path, truth: Path, rows: tuple[np.ndarray, np.ndarray]) -> Arrays:
-        """PSNR, SSIM and, where its weights can be had, LPIPS of matching frames, see `compare_pixels`."""
-        digests = [self.store.digest(generated), self.store.digest(truth)]
-        matching = [[int(row) for row in side] for side in rows]
+        """PSNR and SSIM of matching frames, see `compare_pixels`."""
         return self.store.get(
-            lambda: compare_pixels(generated, truth, rows, self._lpips),
-            pixels=digests,
-            rows=matching,
-            lpips_stride=None if self._lpips is None else LPIPS_STRIDE,
+            lambda: compare_pixels(generated, truth, rows),
+            pixels=[self.store.digest(generated), self.store.digest(truth)],
+            rows=_plain(rows),
+        )
+
+    def by_eye(self, generated: Path, truth: Path, rows: tuple[np.ndarray, np.ndarray]) -> Arrays:
+        """LPIPS of matching frames, see `compare_by_eye`.
+
+        Raises:
+            InputError: its weights are neither here nor reachable.
+        """
+
+        def look() -> Arrays:
+            if isinstance(self._lpips, str):
+                raise InputError(self._lpips)
+            return compare_by_eye(generated, truth, rows, self._lpips)
+
+        return self.store.get(
+            look,
+            by_eye=[self.store.digest(generated), self.store.digest(truth)],
+            rows=_plain(rows),
+            stride=LPIPS_STRIDE,
         )
 
     def reconstruction(self, path: Path) -> Arrays:
@@ -170,12 +184,12 @@ class Judges:
         return self.store.digest(path)
 
     @cached_property
-    def _lpips(self) -> Distance | None:
+    def _lpips(self) -> Distance | str:
+        """LPIPS, or why there is none: a server that cannot be reached is not asked again for every clip."""
         try:
             return lpips_distance()
         except InputError as error:
-            self.without_lpips = f"not computed: {error}"
-            return None
+            return str(error)
 
     @cached_property
     def _vgg(self) -> Extractor:
@@ -204,6 +218,10 @@ class Judges:
         if self.syncnet is None:
             raise InputError("LSE needs SyncNet's weights")
         return load_syncnet(self.syncnet)
+
+
+def _plain(rows: tuple[np.ndarray, np.ndarray]) -> list[list[int]]:
+    return [[int(row) for row in side] for side in rows]
 
 
 def read_sound(path: Path) -> np.ndarray:

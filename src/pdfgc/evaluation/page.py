@@ -21,7 +21,9 @@ caption { text-align: left; padding-bottom: .3rem; font-weight: 600; }
 th, td { padding: .22rem .7rem; white-space: nowrap; text-align: right; border-bottom: 1px solid #e3e6ea; }
 th:first-child, td:first-child, td.reason { text-align: left; }
 tr.ours td { font-weight: 650; background: #fdf1ea; }
-.clips { overflow-x: auto; } .clips table { font-size: .76rem; } .clips th { white-space: normal; }
+.wide { overflow-x: auto; } .wide tr > :first-child { position: sticky; left: 0; background: #fff; }
+.wide tr.ours td:first-child { background: #fdf1ea; } p, ul { overflow-wrap: anywhere; }
+.clips table { font-size: .76rem; } .clips th { white-space: normal; }
 .clips th, .clips td { padding: .2rem .45rem; }
 .heat td { border: 2px solid #fff; min-width: 4.1rem; } .heat td b { display: block; }
 .heat td small { color: inherit; opacity: .8; }
@@ -32,20 +34,26 @@ figure img { width: 100%; display: block; border-radius: 3px; }
 svg text { font: 10px system-ui, sans-serif; fill: #59636e; } svg text.name { fill: #1f2328; font-size: 11px; }
 svg text.tick { text-anchor: end; } svg line { stroke: #d6dae0; }
 svg path { fill: none; stroke-width: 1.3; stroke-linejoin: round; }
+@media (max-width: 640px) {  /* names above their pictures, which are slid aside rather than made tiny */
+  figure { display: block; overflow-x: auto; } figure img { width: 48rem; } figcaption { position: sticky; left: 0; }
+}
 .key i { display: inline-block; width: 1.6rem; border-top: 3px solid; vertical-align: middle; margin: 0 .3rem 0 .8rem; }
 """
 
 
 def page(title: str, parts: Sequence[str]) -> str:
     """A whole document of parts that are HTML already."""
-    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
+    head = (
+        '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title>"
+    )
     body = "\n".join(parts)
     style = f"<style>{_STYLE}</style>"
     return f'<!doctype html>\n<html lang="en"><head>{head}{style}</head><body>\n{body}\n</body></html>\n'
 
 
 def heading(title: str, about: str, results: dict[str, Any]) -> str:
-    """The title, what was done, and with which weights and code."""
+    """The title, what was done, with which weights and code, and what looked at the faces."""
     settings = {
         name: value for name, value in results["settings"].items() if value is not None and name != "about"
     }
@@ -55,8 +63,13 @@ def heading(title: str, about: str, results: dict[str, Any]) -> str:
     listed = ", ".join(f"{name} {_plain(value)}" for name, value in settings.items())
     return (
         f"<h1>{escape(title)}</h1><p>{escape(about)}</p>"
-        f'<p class="meta">{escape(" · ".join(facts))}<br>{escape(listed)}</p>'
+        f'<p class="meta">{escape(" · ".join(facts))}<br>{escape(listed)}<br>{escape(instruments(results))}</p>'
     )
+
+
+def instruments(results: dict[str, Any]) -> str:
+    """What looked at faces, and what was missing, as one line."""
+    return "; ".join(f"{part}: {what}" for part, what in results["instruments"].items())
 
 
 def table(rows: Sequence[Sequence[str]], caption: str = "", *, last_is_ours: bool = False) -> str:
@@ -67,7 +80,7 @@ def table(rows: Sequence[Sequence[str]], caption: str = "", *, last_is_ours: boo
         ours = ' class="ours"' if last_is_ours and i == len(rows) - 1 else ""
         body += f"<tr{ours}>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
     title = f"<caption>{escape(caption)}</caption>" if caption else ""
-    return f"<table>{title}<tr>{head}</tr>{body}</table>"
+    return f'<div class="wide"><table>{title}<tr>{head}</tr>{body}</table></div>'
 
 
 def summary(results: dict[str, Any]) -> str:
@@ -136,7 +149,7 @@ def heat_map(columns: Sequence[str], rows: Sequence[tuple[str, Sequence[str]]]) 
     """Rows of cells made by `heat_cell`."""
     head = "".join(f"<th>{escape(column)}</th>" for column in ("driven", *columns))
     body = "".join(f"<tr><td>{escape(name)}</td>{''.join(cells)}</tr>" for name, cells in rows)
-    return f'<table class="heat"><tr>{head}</tr>{body}</table>'
+    return f'<div class="wide"><table class="heat"><tr>{head}</tr>{body}</table></div>'
 
 
 def _plain(value: Any) -> str:

@@ -16,6 +16,9 @@ from pdfgc.evaluation.store import Arrays
 SMALLEST = 64
 """Pixels of the shorter side from which on pictures are compared: LPIPS's network sees nothing in smaller ones."""
 
+_LOOKS = ("rows", "ours", "theirs", "pixels", "by_eye", "silent", "same_rate", "_all_ours", "_all_theirs")
+"""Properties of a pair that hold what was seen."""
+
 
 class Pair:
     """Two videos, and what the judges see in them at the same moments.
@@ -75,8 +78,8 @@ class Pair:
         return {"generated": ours, "truth": theirs, "compared": len(self.rows[0])}
 
     @cached_property
-    def pixels(self) -> Arrays | str:
-        """See `compare_pixels`, or why pictures cannot be compared."""
+    def incomparable(self) -> str | None:
+        """Why pictures of the two cannot be compared, if they cannot."""
         from pdfgc.media.video import probe
 
         sizes = [(info.width, info.height) for info in (probe(self.generated), probe(self.truth))]
@@ -87,7 +90,21 @@ class Pair:
             return f"pictures of less than {SMALLEST} pixels are too small to compare"
         if not len(self.rows[0]):
             return "the videos have no moment in common"
+        return None
+
+    @cached_property
+    def pixels(self) -> Arrays:
+        """See `compare_pixels`; only of pictures that are not `incomparable`."""
         return self.judges.pixels(self.generated, self.truth, self.rows)
+
+    @cached_property
+    def by_eye(self) -> Arrays:
+        """See `compare_by_eye`; only of pictures that are not `incomparable`.
+
+        Raises:
+            InputError: LPIPS's weights cannot be had.
+        """
+        return self.judges.by_eye(self.generated, self.truth, self.rows)
 
     @cached_property
     def silent(self) -> np.ndarray | None:
@@ -104,7 +121,7 @@ class Pair:
 
     def forget(self) -> None:
         """Lets go of what was seen; it is read again from disk when it is asked for."""
-        for name in ("rows", "ours", "theirs", "pixels", "silent", "same_rate", "_all_ours", "_all_theirs"):
+        for name in _LOOKS:
             self.__dict__.pop(name, None)
 
     @cached_property

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pdfgc.evaluation.metrics.lpips import STRIDE
+from pdfgc.evaluation.metrics.lpips import STRIDE as LPIPS_STRIDE
 from pdfgc.evaluation.metrics.psnr import frame_psnr
 from pdfgc.evaluation.metrics.ssim import frame_ssim
 from pdfgc.evaluation.store import Arrays
@@ -25,45 +25,55 @@ def comparable(generated: tuple[int, int], truth: tuple[int, int]) -> bool:
     return abs(ratio - 1) <= SAME_SHAPE
 
 
-def compare_pixels(
-    generated: Path, truth: Path, rows: tuple[np.ndarray, np.ndarray], distance: Distance | None
-) -> Arrays:
-    """PSNR and SSIM of matching frames, LPIPS of every `STRIDE`-th; frames are held one pair at a time.
+def compare_pixels(generated: Path, truth: Path, rows: tuple[np.ndarray, np.ndarray]) -> Arrays:
+    """PSNR and SSIM of matching frames, which are held one pair at a time.
 
     The truth is resized to the generated frame's size (area or cubic) where the two differ.
 
     Args:
         generated, truth: videos or folders of frames.
         rows: of `match_frames`.
-        distance: LPIPS, or None to do without.
 
     Returns:
-        `{"psnr": [N], "ssim": [N], "lpips": [ceil(N / STRIDE)]}`; without a distance `lpips` is `[0]`.
+        `{"psnr": [N], "ssim": [N]}`.
     """
     psnr: list[float] = []
     ssim: list[float] = []
-    lpips: list[float] = []
     for ours, theirs in _pairs(generated, truth, rows):
-        if ours.shape != theirs.shape:
-            theirs = _resize(theirs, ours.shape[1], ours.shape[0])
-        if distance is not None and len(psnr) % STRIDE == 0:
-            lpips.append(distance(ours, theirs))
         psnr.append(frame_psnr(ours, theirs))
         ssim.append(frame_ssim(ours, theirs))
-    return {"psnr": np.array(psnr), "ssim": np.array(ssim), "lpips": np.array(lpips)}
+    return {"psnr": np.array(psnr), "ssim": np.array(ssim)}
+
+
+def compare_by_eye(
+    generated: Path, truth: Path, rows: tuple[np.ndarray, np.ndarray], distance: Distance
+) -> Arrays:
+    """LPIPS of every `LPIPS_STRIDE`-th pair of matching frames, resized as in `compare_pixels`.
+
+    Args:
+        generated, truth: videos or folders of frames.
+        rows: `[N]` each, of `match_frames`.
+        distance: LPIPS.
+
+    Returns:
+        `{"lpips": [ceil(N / LPIPS_STRIDE)]}`.
+    """
+    ours, theirs = (side[::LPIPS_STRIDE] for side in rows)
+    return {"lpips": np.array([distance(*pair) for pair in _pairs(generated, truth, (ours, theirs))])}
 
 
 def _pairs(
     generated: Path, truth: Path, rows: tuple[np.ndarray, np.ndarray]
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Matching pictures. Rows of the truth may repeat (it runs slower), but never fall."""
+    """Matching pictures of one size. Rows of the truth may repeat (it runs slower), but never fall."""
     ours, theirs = _numbered(generated), _numbered(truth)
     number, other = -1, np.zeros(0)
     for row, partner in zip(*rows, strict=True):
         picture = next(image for i, image in ours if i == row)
         while number < partner:
             number, other = next(theirs)
-        yield picture, other
+        same = picture.shape == other.shape
+        yield picture, other if same else _resize(other, picture.shape[1], picture.shape[0])
 
 
 def _numbered(path: Path) -> Iterator[tuple[int, np.ndarray]]:

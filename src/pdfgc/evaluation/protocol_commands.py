@@ -23,8 +23,8 @@ from pdfgc.evaluation.options import (
     TestList,
     TrainLse,
 )
+from pdfgc.evaluation.report_folders import check_report
 from pdfgc.evaluation.session import (
-    check_report,
     header,
     open_judges,
     publish,
@@ -78,9 +78,7 @@ def _verb(protocol: str, about: str) -> Verb:
         if dry_run:
             say("\n".join(f"{clip.name}: {clip.video}, {clip.identity}" for clip in clips))
             return
-        with open_judges(
-            cache or report / "cache", syncnet=syncnet, inception=inception, emoca=emoca
-        ) as judges:
+        with open_judges(report, cache, syncnet=syncnet, inception=inception, emoca=emoca) as judges:
             loaded = pdfgc.load(model)
             weights = weights_digest(loaded)
             studio = Studio(loaded, weights, judges.tracker, judges.store, report, seconds)
@@ -102,7 +100,8 @@ def _verb(protocol: str, about: str) -> Verb:
                 "seed": seed,
                 "metrics": chosen,
             }
-            results = header(protocol, settings, model=model, weights=weights)
+            identity = judges.identity if "csim" in chosen else None
+            results = header(protocol, settings, identity, model=model, weights=weights)
             results |= score_trials(trials, chosen, lse_reference=train_lse_c)
             results["skipped"] = unfit + skipped + results["skipped"]
             require_something(results["clips"], results["skipped"])

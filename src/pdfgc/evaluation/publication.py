@@ -13,7 +13,7 @@ from pdfgc.evaluation.published import NOTE, TABLES_OF
 from pdfgc.evaluation.report import write_results
 from pdfgc.evaluation.scores import SCORES
 from pdfgc.evaluation.scoring import Trial
-from pdfgc.evaluation.strips import chosen_frames, strip_of_video, to_jpeg
+from pdfgc.evaluation.strips import chosen_frames, lone_picture, strip_of_video, to_jpeg
 from pdfgc.evaluation.tables import (
     clip_rows,
     label,
@@ -43,7 +43,7 @@ def write_report(
 def markdown_report(title: str, about: str, results: dict[str, Any]) -> str:
     """The numbers of a report as Markdown."""
     rows, missing = summary_rows(results)
-    parts = [f"# {title}\n\n{about}\n\n", markdown(rows)]
+    parts = [f"# {title}\n\n{about}\n\n{page.instruments(results)}\n\n", markdown(rows)]
     if missing:
         parts.append("\nNot measured:\n\n" + "".join(f"- {name}: {reason}\n" for name, reason in missing))
     if tables := TABLES_OF.get(results["protocol"], ()):
@@ -92,6 +92,8 @@ def _section(trial: Trial, clip: dict[str, Any]) -> str:
     for pair, metrics in trial.comparisons[1:]:
         if "expression_error" in metrics:
             rows += _picture_row("expression", pair, 1)
+        if pair.still:
+            rows = [("portrait", to_jpeg(lone_picture(pair.truth))), *rows]
     rows += _picture_row("result", first, 0)
     values = ((name, result["value"]) for name, result in clip["metrics"].items() if name in SCORES)
     facts = ", ".join(f"{label(name)} {number(value)}" for name, value in values if value is not None)

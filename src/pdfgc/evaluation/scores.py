@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from pdfgc.errors import InputError, NoSoundError
+from pdfgc.evaluation.identity import Unrecognised
 from pdfgc.evaluation.lip_sync import mouth_correlations
 from pdfgc.evaluation.metrics.blinks import blink_rate_error, blink_synchrony
 from pdfgc.evaluation.metrics.csim import csim
@@ -69,13 +70,28 @@ class Pool:
 
 def _of_pixels(name: str, metric: Callable[[np.ndarray], MetricResult]) -> Callable[[Pair], MetricResult]:
     def measure(pair: Pair) -> MetricResult:
-        if isinstance(pair.pixels, str):
-            return replace(metric(np.zeros(0)), reason=pair.pixels)
-        result = metric(pair.pixels[name])
-        missing = pair.judges.without_lpips if name == "lpips" else None
-        return replace(result, reason=missing) if result.value is None and missing else result
+        if pair.incomparable is not None:
+            return replace(metric(np.zeros(0)), reason=pair.incomparable)
+        return metric(pair.pixels[name])
 
     return measure
+
+
+def _lpips(pair: Pair) -> MetricResult:
+    if pair.incomparable is not None:
+        return replace(lpips(np.zeros(0)), reason=pair.incomparable)
+    try:
+        return lpips(pair.by_eye["lpips"])
+    except InputError as error:  # the videos were read before, so it is the weights
+        return replace(lpips(np.zeros(0)), reason=f"not computed: {error}")
+
+
+def _csim(pair: Pair) -> MetricResult:
+    result = csim(*matched_embeddings(pair), still=pair.still)
+    judge = pair.judges.identity
+    if isinstance(judge, Unrecognised):
+        return replace(result, reason=f"not computed: {judge.reason}")
+    return result
 
 
 def _landmarks(pair: Pair, *, mouth: bool) -> MetricResult:
@@ -147,7 +163,10 @@ def _blinks(
 
 def _sync(name: str) -> Callable[[Pair], MetricResult]:
     def measure(pair: Pair) -> MetricResult:
-        settings: dict[str, Any] = {"network": "SyncNet, published weights by path"}
+        settings: dict[str, Any] = {
+            "network": "SyncNet, published weights by path",
+            "faces": "published crop, about the box of MediaPipe's mesh in place of S3FD's",
+        }
         if pair.judges.syncnet is None:
             reason = "not computed: it needs SyncNet's weights (--syncnet syncnet_v2.model)"
             return MetricResult(name, None, "", 0, settings, reason)
@@ -179,13 +198,13 @@ def _sync_small(name: str) -> Callable[[Pair], MetricResult]:
 SCORES: dict[str, Score] = {
     "psnr": Score("PSNR", "likeness of pixels", "picture", "higher", _of_pixels("psnr", psnr)),
     "ssim": Score("SSIM", "likeness of structure", "picture", "higher", _of_pixels("ssim", ssim)),
-    "lpips": Score("LPIPS", "difference as eyes see it", "picture", "lower", _of_pixels("lpips", lpips)),
+    "lpips": Score("LPIPS", "difference as eyes see it", "picture", "lower", _lpips),
     "csim": Score(
         "CSIM",
         "likeness of the person",
         "identity",
         "higher",
-        lambda p: csim(*matched_embeddings(p), still=p.still),
+        _csim,
     ),
     "lmd": Score("LMD", "distance of 68 landmarks", "face", "lower", lambda p: _landmarks(p, mouth=False)),
     "lmd_m": Score(

@@ -13,6 +13,7 @@ from pdfgc.errors import InputError
 from pdfgc.evaluation.cases import PICTURE_SUFFIXES
 from pdfgc.evaluation.judges import Judges
 from pdfgc.evaluation.pair import Pair
+from pdfgc.evaluation.report_folders import is_made
 from pdfgc.evaluation.result import MetricResult, summarise
 from pdfgc.evaluation.scores import METRICS, NLSE_C, POOLS, SCORES, nlse
 from pdfgc.media.suffixes import VIDEO_SUFFIXES
@@ -153,13 +154,15 @@ def _by_name(folder: Path) -> tuple[dict[str, Path], list[str]]:
 
 
 def _videos_below(folder: Path) -> Iterator[Path]:
-    """Videos, and folders that hold pictures, which are the frames of one."""
+    """Videos, and folders that hold pictures, which are the frames of one; none that a report made."""
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue
         if not path.is_dir():
             if path.suffix.lower() in VIDEO_SUFFIXES:
                 yield path
+        elif is_made(path):
+            continue
         elif any(file.suffix.lower() in PICTURE_SUFFIXES for file in path.iterdir()):
             yield path
         else:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pdfgc.errors import InputError
+from pdfgc.evaluation.report_folders import make_marked
 from pdfgc.progress import say
 
 if TYPE_CHECKING:
@@ -19,10 +20,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-INSTRUMENTS = {
-    "mesh": "MediaPipe Face Landmarker, image mode: also the model's own front end, and a teacher in its training",
-    "identity": "SFace (not used in training)",
-}
+MESH = "MediaPipe Face Landmarker, image mode: also the model's own front end, and a teacher in its training"
+SFACE = "SFace (not used in training)"
 
 
 def split_names(text: str) -> list[str]:
@@ -37,20 +36,21 @@ def require_positive(**values: float | Fraction | None) -> None:
             raise InputError(f"expected --{name} above 0, got {value}")
 
 
-def check_report(report: Path) -> None:
-    """Raises InputError where no folder can be made at `report`."""
-    for path in (report, *report.parents):
-        if path.exists():
-            if not path.is_dir():
-                raise InputError(f"expected a folder for the report at {report}, but {path} is a file")
-            return
-
-
 @contextmanager
 def open_judges(
-    cache: Path, *, syncnet: Path | None = None, inception: Path | None = None, emoca: Path | None = None
+    report: Path,
+    cache: Path | None = None,
+    *,
+    syncnet: Path | None = None,
+    inception: Path | None = None,
+    emoca: Path | None = None,
 ) -> Iterator[Judges]:
-    """The judges, who keep what they saw in `cache`.
+    """The judges of a report.
+
+    Args:
+        report: its folder.
+        cache: where they keep what they saw; a folder in the report by default.
+        syncnet, inception, emoca: weights, see `Judges`.
 
     Raises:
         InputError: weights that are none.
@@ -59,7 +59,9 @@ def open_judges(
     from pdfgc.evaluation.store import ArrayStore
     from pdfgc.face.tracker import FaceTracker
 
-    store = ArrayStore(cache)
+    folder = cache or report / "cache"
+    make_marked(folder)
+    store = ArrayStore(folder)
     with FaceTracker() as tracker:
         judges = Judges(tracker, _recogniser(), store, syncnet=syncnet, inception=inception, emoca=emoca)
         judges.load_given()
@@ -75,17 +77,37 @@ def _recogniser() -> Identity:
         return FaceIdentity()
     except InputError as error:
         log.warning("the likeness of persons is not measured: %s", error)
-        return Unrecognised()
+        return Unrecognised(str(error))
+
+
+def instruments(identity: Identity | None) -> dict[str, str]:
+    """What looked at faces; `missing` says what should have, but could not be had.
+
+    Args:
+        identity: the recogniser, or None where no likeness was asked for.
+    """
+    from pdfgc.evaluation.identity import Unrecognised
+
+    used = {"mesh": MESH}
+    if isinstance(identity, Unrecognised):
+        return used | {"missing": f"SFace, so no likeness of persons: {identity.reason}"}
+    return used if identity is None else used | {"identity": SFACE}
 
 
 def header(
-    protocol: str, settings: dict[str, Any], *, model: str | None = None, weights: str | None = None
+    protocol: str,
+    settings: dict[str, Any],
+    identity: Identity | None,
+    *,
+    model: str | None = None,
+    weights: str | None = None,
 ) -> dict[str, Any]:
     """What every results file begins with.
 
     Args:
         protocol: the verb.
         settings: whatever else one must know to measure the same again.
+        identity: see `instruments`.
         model: what rendered, as it was named; None where the videos are others'.
         weights: its digest.
     """
@@ -99,7 +121,7 @@ def header(
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "pdfgc": __version__,
         "measuring_code": measuring_digest(),
-        "instruments": INSTRUMENTS,
+        "instruments": instruments(identity),
         "settings": settings,
     }
     made_by = {"model": model, "weights": weights, "rendering_code": rendering_digest()}

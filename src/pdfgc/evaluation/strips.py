@@ -57,6 +57,15 @@ def strip_of_video(path: Path, numbers: Sequence[int]) -> np.ndarray | None:
     return join(pictures) if pictures else None
 
 
+def lone_picture(path: Path) -> np.ndarray:
+    """A picture as the first of a row that is white else, so that it is as large as those of full rows."""
+    from pdfgc.media.video import read_image
+
+    row = np.full((SIDE, SIDE * PICTURES, 3), 255, np.uint8)
+    row[:, :SIDE] = thumbnail(read_image(path))
+    return row
+
+
 def keep(frames: Iterable[TimedFrame], count: int, kept: list[np.ndarray]) -> Iterator[TimedFrame]:
     """Passes frames on and keeps thumbnails of those that a row of `count` frames shows."""
     wanted = set(chosen_frames(count))

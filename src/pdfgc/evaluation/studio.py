@@ -19,6 +19,7 @@ from pdfgc.evaluation.datasets import SourceClip
 from pdfgc.evaluation.digests import rendering_digest
 from pdfgc.evaluation.evidence import Tracker
 from pdfgc.evaluation.portraits import find_portrait
+from pdfgc.evaluation.report_folders import make_marked
 from pdfgc.evaluation.store import ArrayStore
 from pdfgc.files import atomic_path
 
@@ -97,7 +98,7 @@ class Studio:
         self.seconds = seconds
         self.folder = folder
         for name in ("portraits", "truth", "generated"):
-            (folder / name).mkdir(parents=True, exist_ok=True)
+            make_marked(folder / name)
         self._avatar: tuple[Path, Puppet] | None = None
 
     def portrait(self, source: Path) -> Portrait:

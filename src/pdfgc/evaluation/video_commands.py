@@ -8,8 +8,8 @@ from typing import Annotated
 
 from pdfgc.arguments import Option
 from pdfgc.evaluation.options import Cache, EmocaPath, InceptionPath, Metrics, Report, SyncnetPath, TrainLse
+from pdfgc.evaluation.report_folders import check_report
 from pdfgc.evaluation.session import (
-    check_report,
     header,
     open_judges,
     publish,
@@ -56,9 +56,10 @@ def videos(
     if dry_run:
         say("\n".join(f"{ours} against {theirs}" for _, ours, theirs in matched))
         return
-    with open_judges(cache or report / "cache", syncnet=syncnet, inception=inception, emoca=emoca) as judges:
+    with open_judges(report, cache, syncnet=syncnet, inception=inception, emoca=emoca) as judges:
         trials = video_trials(matched, judges)
-        results = header("videos", {"generated": str(generated), "truth": str(truth), "metrics": chosen})
+        settings = {"generated": str(generated), "truth": str(truth), "metrics": chosen}
+        results = header("videos", settings, judges.identity if "csim" in chosen else None)
         results |= score_trials(trials, chosen, lse_reference=train_lse_c) | {"unmatched": unmatched}
         require_something(results["clips"], results["skipped"])
         about = f"videos of {generated.name} against those of the same names in {truth.name}"

@@ -119,7 +119,7 @@ def _self_driving(setup: Setup, index: int, *, expression: str | None = None) ->
     drivers = _drivers(clip) | ({} if expression is None else {"expression": expression})
     ending = "" if expression is None else f"__{expression}"
     if (who := setup.given(index)) is not None:
-        return _driven_by_another(setup, clip, who, drivers, ending)
+        return _driven_by_another(setup, clip, who, who.stem, drivers, ending)
     portrait = setup.studio.portrait(clip.video)
     truth = setup.studio.truth(clip, portrait)
     name = clip.name + ending
@@ -158,18 +158,19 @@ def _cross_expression(setup: Setup, index: int) -> Trial:
 def _cross_identity(setup: Setup, index: int) -> Trial:
     clip = heard(setup.clips[index])
     who = setup.given(index)
-    if who is None:
-        who = setup.crossed(index, lambda other: setup.studio.portrait(other.video))[0].video
-    return _driven_by_another(setup, clip, who, _drivers(clip))
+    if who is not None:
+        return _driven_by_another(setup, clip, who, who.stem, _drivers(clip))
+    other, _ = setup.crossed(index, lambda other: setup.studio.portrait(other.video))
+    return _driven_by_another(setup, clip, other.video, other.name, _drivers(clip))
 
 
 def _driven_by_another(
-    setup: Setup, clip: SourceClip, who: Path, drivers: dict[str, str], ending: str = ""
+    setup: Setup, clip: SourceClip, who: Path, called: str, drivers: dict[str, str], ending: str = ""
 ) -> Trial:
     """A portrait that is not the clip's own frame: what depends on the person is compared with the portrait alone."""
     portrait = setup.studio.portrait(who)
     truth = setup.studio.truth(clip, portrait)
-    name = f"{who.stem}__{clip.name}{ending}"
+    name = f"{called}__{clip.name}{ending}"
     generated = setup.studio.perform(name, portrait, drivers, truth.fps, truth.frames, clip.sound)
     late = setup.late(truth, clip)
     moved = Pair(name, generated, truth.video, setup.judges, sound_late=(late or {}).get("seconds"))

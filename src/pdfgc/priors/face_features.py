@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import importlib.util
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
@@ -53,6 +53,13 @@ class FaceFeatures:
     """`[B, 478, 3]` in crop units, where the teacher finds MediaPipe's points."""
 
 
+@dataclass(frozen=True)
+class MeshFeatures(FaceFeatures):
+    """What a teacher reads off pictures that always finds MediaPipe's points."""
+
+    mesh: Tensor = field()  # or the default would be inherited
+
+
 class FaceTeacher(Protocol):
     """What L_mot asks of a teacher: `FaceFeatures` of pictures."""
 
@@ -65,6 +72,14 @@ class FaceTeacher(Protocol):
             pictures: `[B, 3, S, S]` RGB in -1..1.
             meshes: `[B, 478, 3]` in crop units of the pictures: about where the faces are.
         """
+        ...
+
+
+class MeshTeacher(Protocol):
+    """A `FaceTeacher` that finds MediaPipe's points."""
+
+    def __call__(self, pictures: Tensor, meshes: Tensor) -> MeshFeatures:
+        """See `FaceTeacher`."""
         ...
 
 
@@ -94,12 +109,12 @@ class MediaPipeTeacher(nn.Module):
 
     subset: Tensor
 
-    def forward(self, pictures: Tensor, meshes: Tensor) -> FaceFeatures:
+    def forward(self, pictures: Tensor, meshes: Tensor) -> MeshFeatures:
         """See `FaceTeacher`."""
         with torch.autocast(pictures.device.type, enabled=False):
             mesh = self.points(pictures.float(), meshes.float())
             middle = mesh[:, :468].mean(1, keepdim=True)
-            return FaceFeatures(shape=(mesh - middle).flatten(1), emotion=self.blendshapes(mesh), mesh=mesh)
+            return MeshFeatures(shape=(mesh - middle).flatten(1), emotion=self.blendshapes(mesh), mesh=mesh)
 
     def points(self, pictures: Tensor, meshes: Tensor) -> Tensor:
         """The 478 points in crop units, looked for about `meshes`."""

@@ -13,7 +13,7 @@ from pdfgc.face.mesh import LEFT_EYE, LIPS_OUTER, RIGHT_EYE
 from pdfgc.networks.mesh_warp import MeshWarpGenerator, Window, resize, warp
 from pdfgc.networks.patch_discriminator import PatchDiscriminator
 from pdfgc.networks.sketch import EYES, IRISES, LIPS, MOUTH
-from pdfgc.priors.face_features import FaceTeacher
+from pdfgc.priors.face_features import MeshTeacher
 from pdfgc.priors.perceptual import LPIPS
 from pdfgc.training.losses import feature_matching, hinge_real_or_fake, hinge_taken_for_real, weighted_l1
 from pdfgc.training.stage import Batch
@@ -44,7 +44,7 @@ class Painting:
         generator: MeshWarpGenerator,
         discriminator: PatchDiscriminator,
         perceptual: LPIPS | None,
-        teacher: FaceTeacher | None,
+        teacher: MeshTeacher | None,
         settings: ExpressionStage,
         size: int,
     ) -> None:
@@ -148,7 +148,7 @@ class Painting:
 
 
 def motion_difference(
-    teacher: FaceTeacher, painted: Tensor, target: Tensor, meshes: Tensor, window: Window
+    teacher: MeshTeacher, painted: Tensor, target: Tensor, meshes: Tensor, window: Window
 ) -> Tensor:
     """How differently a tracker reads painted faces and true ones (L_mot, eq. 1): a scalar.
 
@@ -156,7 +156,7 @@ def motion_difference(
     usual size in its crop, plus that of the expression scores.
 
     Args:
-        teacher: must find mesh points.
+        teacher: finds mesh points.
         painted: `[B, 3, w, w]` the window of the frames, -1..1; what surrounds it is taken from the true frames.
         target: `[B, 3, S, S]` true frames.
         meshes: `[B, 478, 3]` about where the faces are, crop units.
@@ -168,6 +168,5 @@ def motion_difference(
     seen = teacher(whole, meshes)
     with torch.no_grad():
         wanted = teacher(target, meshes)
-    assert seen.mesh is not None and wanted.mesh is not None
     shape = weighted_l1(seen.mesh, wanted.mesh, point_weights().to(seen.mesh)) / POSE_SCALE
     return shape + (seen.emotion - wanted.emotion).abs().mean()
