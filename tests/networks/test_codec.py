@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pdfgc.face.geometry import MESH_POINTS
-from pdfgc.face.mesh import LEFT_IRIS, LIPS_INNER, RIGHT_EYE
+from pdfgc.face.geometry import MESH_POINTS, canonical_face
+from pdfgc.face.mesh import LEFT_EYE, LEFT_IRIS, LIPS_INNER, RIGHT_EYE
 from pdfgc.face.regions import region_weights
+from pdfgc.networks.codec import meet_lids
 from pdfgc.networks.mesh_decoder import MeshDecoder
 from pdfgc.networks.motion import FactorHead, MeshMotionEncoder, PoseHead
 
@@ -60,6 +61,35 @@ def test_gaze_entries_move_irises_only(decoder: MeshDecoder) -> None:
     moved = (decoder(portrait, own, {**own, "eyes": eyes}) - portrait).norm(dim=-1).amax(0)
     assert moved[list(LEFT_IRIS)].min() > 0
     assert moved[list(RIGHT_EYE)].max() < 1e-5
+
+
+def _with_eyes_open(share: float) -> torch.Tensor:
+    """The mean face, its right eye's lids brought together: `share` of the opening is left."""
+    vertices = canonical_face()["vertices"]
+    face = torch.cat([vertices, vertices[:1].expand(MESH_POINTS - len(vertices), -1)])[None].clone()
+    upper, lower = list(RIGHT_EYE[1:8]), list(RIGHT_EYE[:8:-1])
+    face[:, upper] = torch.lerp(face[:, lower], face[:, upper], share)
+    return face
+
+
+def _right_gap(mesh: torch.Tensor) -> float:
+    return float((mesh[0, RIGHT_EYE[4]] - mesh[0, RIGHT_EYE[12]]).norm())
+
+
+def test_lids_that_shut_meet_and_move_nothing_else() -> None:
+    portrait, shut = _with_eyes_open(1), _with_eyes_open(0.25)
+    met = meet_lids(shut, portrait)
+    assert _right_gap(met) < 1e-5 < 0.1 * _right_gap(portrait) < _right_gap(shut)
+    moved = (met - shut)[0].norm(dim=-1) > 1e-6
+    assert set(moved.nonzero().flatten().tolist()) <= set(RIGHT_EYE) - {RIGHT_EYE[0], RIGHT_EYE[8]}
+    assert torch.equal(met[:, list(LEFT_EYE)], portrait[:, list(LEFT_EYE)])
+
+
+def test_lids_that_stay_open_and_a_portraits_own_narrow_eyes_stay() -> None:
+    portrait, half, narrow = (_with_eyes_open(share) for share in (1, 0.9, 0.25))
+    assert torch.equal(meet_lids(half, portrait), half)
+    assert torch.equal(meet_lids(narrow, narrow), narrow)
+    assert torch.equal(meet_lids(portrait, narrow), portrait)  # opening
 
 
 def test_regions_are_disjoint_where_they_must_be() -> None:

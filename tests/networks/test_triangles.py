@@ -72,6 +72,21 @@ def test_lips_that_are_to_meet_are_read_inside_their_edge() -> None:
     assert 0.05 < inset <= 0.151
 
 
+def test_lids_that_shut_are_read_beyond_the_rim_of_the_eye() -> None:
+    opened, shut = _meshes(0.0), _meshes(0.0)
+    shut[:, RIGHT_EYE[1:8]] = torch.lerp(shut[:, RIGHT_EYE[:8:-1]], shut[:, RIGHT_EYE[1:8]], 0.2)
+    edge = RIGHT_EYE[4]
+    number = int(np.flatnonzero((seam_triangles() == edge).any(1))[0]) + 1
+    x, y = shut[0, edge, :2].tolist()
+
+    def read_at(portrait: torch.Tensor) -> float:
+        d, e, f = triangle_maps(portrait, shut)[0, number, 3:6].tolist()
+        return y + d * x + e * y + f
+
+    assert abs(read_at(shut) - y) < 1e-4
+    assert read_at(opened) < float(opened[0, edge, 1]) - 0.005  # y runs down: above the lid's edge
+
+
 def test_corners_land_where_they_were_in_the_portrait() -> None:
     source, driving = _meshes(0.0), _meshes(0.25)
     maps = triangle_maps(source, driving)[0, 1:]

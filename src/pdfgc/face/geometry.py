@@ -138,3 +138,17 @@ def apply_pose(canonical: Tensor, pose: Tensor) -> Tensor:
     origin = torch.stack([pose[..., 3], -pose[..., 4], torch.zeros_like(pose[..., 3])], -1)
     head_axes = scale * canonical @ euler_to_rotation(pose[..., :3]).transpose(-1, -2) + origin[..., None, :]
     return head_axes * canonical.new_tensor(_FLIP)
+
+
+def lid_gap(mesh: Tensor, eye: tuple[int, ...]) -> Tensor:
+    """The gap in the middle of an eye's lids over the eye's width.
+
+    Args:
+        mesh: `[B, 478, 2 or 3]` in any units.
+        eye: `mesh.RIGHT_EYE` or `mesh.LEFT_EYE`.
+
+    Returns:
+        `[B]`.
+    """
+    gap, width = ((mesh[:, eye[i]] - mesh[:, eye[j]]).norm(dim=-1) for i, j in ((4, 12), (0, 8)))
+    return gap / width.clamp(min=1e-6)

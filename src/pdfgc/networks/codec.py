@@ -7,13 +7,24 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from pdfgc.face.geometry import apply_pose, fit_pose, remove_pose
+from pdfgc.face.geometry import apply_pose, fit_pose, lid_gap, remove_pose
+from pdfgc.face.mesh import LEFT_EYE, RIGHT_EYE
 from pdfgc.motion import FACTORS
 from pdfgc.networks.mesh_decoder import MeshDecoder
 from pdfgc.networks.motion import MeshMotionEncoder
 
 REST_POSE = (0.0, 0.0, 0.0, 0.0, 0.1, 0.0)
 """The pose that pose codes are relative to: facing the camera, where a head usually stands in its crop."""
+
+_SHUT, _NEARLY_SHUT = 0.1, 0.15
+"""Openings over the width of an eye: the tracker's lids stay as far apart as the first when they are shut, and at the
+second they begin to be drawn together."""
+
+_CLOSING = 0.3
+"""Part of the portrait's opening that lids must have closed by to count as closing."""
+
+_MEETING = 0.3
+"""Where lids meet, from the lower to the upper one: an upper lid does most of the way."""
 
 
 def face_codes(
@@ -60,4 +71,28 @@ def driven_mesh(
     """
     rest = torch.tensor(REST_POSE).to(pose)  # the decoder knows poses as the tracker gives them
     before, after = ({**codes, "pose": codes["pose"] + rest} for codes in (own, driving))
-    return apply_pose(decoder(canonical, before, after), pose + after["pose"] - before["pose"])
+    face = meet_lids(decoder(canonical, before, after), canonical)
+    return apply_pose(face, pose + after["pose"] - before["pose"])
+
+
+def meet_lids(driven: Tensor, portrait: Tensor) -> Tensor:
+    """Lets shut lids meet, between which tracked ones leave a slit.
+
+    A portrait whose own eyes are that narrow stays as it is: only lids that close are drawn together.
+
+    Args:
+        driven, portrait: `[B, 478, 3]` canonical meshes.
+
+    Returns:
+        `driven`, its lids moved.
+    """
+    moved = driven.clone()
+    for eye in (RIGHT_EYE, LEFT_EYE):
+        before, after = (lid_gap(mesh, eye) for mesh in (portrait, driven))
+        shut = ((_NEARLY_SHUT - after) / (_NEARLY_SHUT - _SHUT)).clamp(0, 1)
+        closing = ((before - after) / (_CLOSING * before.clamp(min=1e-6))).clamp(0, 1)
+        upper, lower = list(eye[1:8]), list(eye[:8:-1])
+        meeting = torch.lerp(driven[:, lower], driven[:, upper], _MEETING)
+        for lid in (upper, lower):
+            moved[:, lid] = torch.lerp(driven[:, lid], meeting, (shut * closing)[:, None, None])
+    return moved

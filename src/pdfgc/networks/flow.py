@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pdfgc.face.geometry import MESH_POINTS, POSE_SCALE, canonical_face, euler_to_rotation
+from pdfgc.face.geometry import MESH_POINTS, POSE_SCALE, canonical_face, euler_to_rotation, lid_gap
 from pdfgc.face.mesh import LEFT_EYE, LEFT_IRIS, RIGHT_EYE, RIGHT_IRIS
 
 RIGID_PLANES_CM = (3.0, -4.0)
@@ -82,9 +82,7 @@ def _shown(points: Tensor) -> Tensor:
     """
     shown = torch.zeros_like(points[..., 0])
     for eye, iris in ((RIGHT_EYE, RIGHT_IRIS), (LEFT_EYE, LEFT_IRIS)):
-        width = (points[:, eye[0]] - points[:, eye[8]]).norm(dim=-1)
-        opening = (points[:, eye[4]] - points[:, eye[12]]).norm(dim=-1) / width.clamp(min=1e-6)
-        shown[:, list(iris)] = F.logsigmoid((opening - _SHUT) / _SHUT_SOFTNESS)[:, None]
+        shown[:, list(iris)] = F.logsigmoid((lid_gap(points, eye) - _SHUT) / _SHUT_SOFTNESS)[:, None]
     return shown
 
 

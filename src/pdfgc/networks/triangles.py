@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pdfgc.face.geometry import canonical_face
+from pdfgc.face.geometry import canonical_face, lid_gap
 from pdfgc.face.mesh import FACE_OVAL, LEFT_EYE, LIPS_INNER, LIPS_OUTER, RIGHT_EYE
 
 _LID_RINGS = 2
@@ -25,9 +25,16 @@ _INSET = 0.15
 """How far inside a parted lip its edge is read when the lips are to meet, as a part of the lip's height: the tracker's
 edge lies a pixel or so off the true one, and beyond it there are teeth."""
 
+_LID_INSET = 0.35
+"""The same of lids that shut, as a part of the way to the next points of the mesh: what is drawn out over the eyeball
+is skin and lashes, not the shadow and the rim of the eye."""
+
 _SUBPIXEL_BITS = 4
 _LEAST_GAP = 0.017
 """Opening of a mouth over the height of the face, 2.5 pixels of a 256 px crop, that counts as parted lips."""
+
+_LEAST_LID_GAP = 0.1
+"""Opening of an eye over its width that counts as open."""
 
 _LEAST_HEIGHT = 0.002
 """Height in crop units, a quarter of a pixel of 256, under which a triangle is seen edge-on: it would be drawn a pixel
@@ -113,7 +120,7 @@ def triangle_maps(source: Tensor, driving: Tensor) -> Tensor:
         `[B, 1 + T, 7]`, the row 0 for pixels without a triangle: six numbers `a b c d e f` with offset
         `(a x + b y + c, d x + e y + f)` in crop units, and 1 if the portrait shows the triangle, else 0.
     """
-    source = _inset_lips(source, driving)
+    source = _inset_lids(_inset_lips(source, driving), driving)
     numbers = torch.from_numpy(seam_triangles()).to(source.device)
     to, come = driving[:, numbers, :2], source[:, numbers, :2]
     origin, first, second = to[:, :, 0], to[:, :, 1] - to[:, :, 0], to[:, :, 2] - to[:, :, 0]
@@ -140,6 +147,29 @@ def _inset_lips(source: Tensor, driving: Tensor) -> Tensor:
     moved = source.clone()
     moved[:, inner] = source[:, inner] + _INSET * shut * (source[:, outer] - source[:, inner])
     return moved
+
+
+def _inset_lids(source: Tensor, driving: Tensor) -> Tensor:
+    """The portrait's mesh with the edges of its lids drawn back as far as the eyes are to shut."""
+    moved = source.clone()
+    for eye in (RIGHT_EYE, LEFT_EYE):
+        before, after = (lid_gap(mesh, eye) for mesh in (source, driving))
+        shut = ((before - after) / before.clamp(min=_LEAST_LID_GAP)).clamp(0, 1)[:, None, None]
+        edge, beyond = list(eye), list(_beyond(eye))
+        moved[:, edge] = source[:, edge] + _LID_INSET * shut * (source[:, beyond] - source[:, edge])
+    return moved
+
+
+@cache
+def _beyond(loop: tuple[int, ...]) -> tuple[int, ...]:
+    """For every point of a loop the nearest neighbour outside it."""
+    face = canonical_face()
+    triangles, vertices = face["triangles"].long().numpy(), face["vertices"].numpy()
+    found = []
+    for point in loop:
+        outside = sorted(_grown(triangles, {point}, 1) - set(loop))
+        found.append(min(outside, key=lambda other: float(np.linalg.norm(vertices[other] - vertices[point]))))
+    return tuple(found)
 
 
 def _lip_gap(mesh: Tensor) -> Tensor:
