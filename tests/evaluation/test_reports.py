@@ -15,6 +15,7 @@ from pdfgc.evaluation.bench import Bench
 from pdfgc.evaluation.cases import Case
 from pdfgc.evaluation.charts import WIDTH, Curves, draw_curves
 from pdfgc.evaluation.control_report import control_markdown, write_cases_page, write_control_page
+from pdfgc.evaluation.datasets import SourceClip
 from pdfgc.evaluation.judges import Judges
 from pdfgc.evaluation.protocols import ROWS, control_matrix, run_cases
 from pdfgc.evaluation.publication import write_report
@@ -101,9 +102,9 @@ def test_a_report_of_videos(scored: tuple[dict[str, Any], list[Any]], tmp_path: 
 def test_a_report_of_the_control_matrix(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "a.mp4", performance(15, mouth=0.6, yaw=12.0, brow=0.3))
     bench = _bench(tmp_path, FakeModel(leak=0.5), 1.0)
-    comparisons, skipped = control_matrix(bench, [clip], None)
+    comparisons, skipped = control_matrix(bench, [SourceClip("a", clip, clip, "a")], None, tmp_path)
     assert all(c.output.strip is not None for c in comparisons)
-    again, _ = control_matrix(bench, [clip], None)
+    again, _ = control_matrix(bench, [SourceClip("a", clip, clip, "a")], None, tmp_path)
     assert [c.output.strip for c in again] == [c.output.strip for c in comparisons]
     results = HEAD | control_results(comparisons) | {"skipped": skipped}
     count = _outline(write_control_page(results, comparisons, tmp_path))
