@@ -164,14 +164,18 @@ def test_a_lone_picture_is_no_larger_than_those_of_a_row(tmp_path: Path) -> None
 
 
 def test_the_papers_numbers_stand_beside_ours() -> None:
-    ours = {"summary": {"lmd": {"value": 2.5}, "lse_c": {"value": None}}}
+    ours = {"settings": {}, "summary": {"lmd": {"value": 2.5}, "lse_c": {"value": None}}}
     rows = published_rows(TABLE_1_VOXCELEB2, ours)
     assert rows[-2] == ["PD-FGC", "12.99", "7.26", "0.012", "1.15", "1.93"]
+    assert rows[1] == ["Ground truth", "-", "7.35", "0", "0", "0"]
+    assert rows[-3][:2] == ["EAMM Emo", "27.20"], "with the digits that the paper prints"
     assert rows[-1] == ["ours, other clips", "-", "-", "-", "-", "2.50"]
+    named = ours | {"settings": {"name": "Wav2Lip"}}
+    assert published_rows(TABLE_1_VOXCELEB2, named)[-1][0] == "Wav2Lip, other clips"
     pose: dict[str, Any] = {"pose_error": {"value": 0.5, "settings": {}}}
-    assert published_rows(TABLE_2_POSE, {"summary": pose})[-1][1] == "0.500 †"
+    assert published_rows(TABLE_2_POSE, {"settings": {}, "summary": pose})[-1][1] == "0.500 †"
     pose["pose_error"]["settings"] = {"weights_sha256": "abc"}
-    assert published_rows(TABLE_2_POSE, {"summary": pose})[-1][1] == "0.500"
+    assert published_rows(TABLE_2_POSE, {"settings": {}, "summary": pose})[-1][1] == "0.500"
     for tables in TABLES_OF.values():
         for table in tables:
             assert all(len(values) == len(table.columns) == len(table.metrics) for _, values in table.rows)

@@ -89,6 +89,32 @@ def test_copies_score_perfectly_and_a_still_stranger_does_not(
     assert "LMD_m" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("given", "row"), [("Wav2Lip", "Wav2Lip"), ("", "ours")])
+def test_the_papers_tables_stand_beside_the_named_videos(
+    faked: None, folders: tuple[Path, Path], tmp_path: Path, given: str, row: str
+) -> None:
+    """`ours` is here the name of the folder."""
+    _evaluate(folders, tmp_path / "out", metrics="lmd,lmd_m,psnr", name=given)
+    text = (tmp_path / "out" / "report.md").read_text()
+    page = (tmp_path / "out" / "report.html").read_text()
+    for shown in (text, page):
+        assert "as published: on VoxCeleb2 and MEAD test clips that this project does not have" in shown
+        assert "What drove the videos is not known here" in shown
+        assert f"{row}, other clips" in shown and "Table 1, MEAD" in shown
+        assert "Table 2" not in shown, "neither pose nor expression was asked for"
+    assert "| MakeItTalk | 68.35 | 3.50 | 0.524 | 2.68 | 2.56 |" in text
+
+
+def test_no_table_of_the_paper_answers_to_other_metrics(
+    faked: None, folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    _evaluate(folders, tmp_path / "out", metrics="psnr")
+    assert "Beside the paper" not in (tmp_path / "out" / "report.md").read_text()
+    assert "Beside the paper" not in (tmp_path / "out" / "report.html").read_text()
+    with pytest.raises(InputError, match="--name to be one line of text"):
+        _evaluate(folders, tmp_path / "out", name="two\nlines")
+
+
 def test_what_needs_weights_says_so(faked: None, folders: tuple[Path, Path], tmp_path: Path) -> None:
     results = _evaluate(folders, tmp_path / "out", metrics="fid,lse_c,nlse_c")
     assert list(results["summary"]) == ["lse_c", "nlse_c", "fid"]
