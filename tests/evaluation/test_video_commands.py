@@ -12,13 +12,13 @@ from PIL import Image
 from evaluation.fakes import FakeIdentity, FakeTracker, draw, performance, write_clip
 from pdfgc.errors import InputError
 from pdfgc.evaluation import judges, video_commands
-from pdfgc.evaluation.report_folders import make_marked
 from pdfgc.evaluation.scores import IN_STEP, METRICS, choose_metrics
 from pdfgc.evaluation.scoring import match_by_name
 from pdfgc.evaluation.session import split_names
 from pdfgc.evaluation.syncnet import SyncNet
 from pdfgc.face import tracker
 from pdfgc.priors import identity
+from pdfgc.report_folders import make_marked
 
 MOVING = {"mouth": 0.6, "yaw": 12.0, "lids": 0.15, "smile": 0.3}
 

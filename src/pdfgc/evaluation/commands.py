@@ -25,7 +25,6 @@ from pdfgc.evaluation.options import (
     Seed,
     TestList,
 )
-from pdfgc.evaluation.report_folders import check_report
 from pdfgc.evaluation.session import (
     header,
     open_judges,
@@ -36,6 +35,7 @@ from pdfgc.evaluation.session import (
 )
 from pdfgc.model_digest import weights_digest
 from pdfgc.progress import say
+from pdfgc.report_folders import check_report
 
 if TYPE_CHECKING:
     from pdfgc.evaluation.bench import Bench

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pdfgc.errors import InputError
 from pdfgc.evaluation.cases import list_clips, names_of
-from pdfgc.evaluation.report_folders import outside_reports
+from pdfgc.report_folders import outside_reports
 
 if TYPE_CHECKING:
     from pdfgc.data.jobs import Job

@@ -23,7 +23,6 @@ from pdfgc.evaluation.options import (
     TestList,
     TrainLse,
 )
-from pdfgc.evaluation.report_folders import check_report
 from pdfgc.evaluation.session import (
     header,
     open_judges,
@@ -34,6 +33,7 @@ from pdfgc.evaluation.session import (
 )
 from pdfgc.model_digest import weights_digest
 from pdfgc.progress import say
+from pdfgc.report_folders import check_report
 
 
 def _verb(protocol: str, about: str) -> Verb:

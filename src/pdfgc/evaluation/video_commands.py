@@ -9,7 +9,6 @@ from typing import Annotated
 from pdfgc.arguments import Option
 from pdfgc.errors import InputError
 from pdfgc.evaluation.options import Cache, EmocaPath, InceptionPath, Metrics, Report, SyncnetPath, TrainLse
-from pdfgc.evaluation.report_folders import check_report
 from pdfgc.evaluation.session import (
     header,
     open_judges,
@@ -18,6 +17,7 @@ from pdfgc.evaluation.session import (
     split_names,
 )
 from pdfgc.progress import say
+from pdfgc.report_folders import check_report
 
 log = logging.getLogger(__name__)
 
@@ -28,11 +28,9 @@ def videos(
     truth: Annotated[Path, Option("folder of the true videos, under the same names", "DIR")],
     report: Report,
     name: Annotated[
-        str,
-        Option(
-            "what the rows of these videos are called beside the paper's (default: the folder's name)", "NAME"
-        ),
-    ] = "",
+        str | None,
+        Option("what these videos are called beside the paper's (default: their folder's name)", "NAME"),
+    ] = None,
     metrics: Metrics = "",
     syncnet: SyncnetPath = None,
     inception: InceptionPath = None,
@@ -57,7 +55,7 @@ def videos(
     from pdfgc.evaluation.scoring import match_by_name, score_trials, video_trials
 
     chosen = choose_metrics(split_names(metrics))
-    called = name.strip() or generated.resolve().name
+    called = (name or "").strip() or generated.resolve().name
     if not called.isprintable():
         raise InputError(f"expected --name to be one line of text, got {name!r}")
     check_report(report)
