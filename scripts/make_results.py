@@ -78,9 +78,14 @@ def measure(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
             **sources,
         )
     if "control" in options.only:
-        listed = _list_clips(options.clips, options.list, folder / "clips.txt")
         results["control"] = _timed(
-            "control", commands.control, folder / "control", data=listed, cache=folder / "cache", **common
+            "control",
+            commands.control,
+            folder / "control",
+            data=options.clips,
+            test_list=options.list,
+            cache=folder / "cache",
+            **common,
         )
     if options.demo is not None and "cases" in options.only:
         results["cases"] = _timed(
@@ -94,13 +99,6 @@ def measure(options: argparse.Namespace) -> dict[str, dict[str, Any]]:
             seconds=min(DEMO_SECONDS, 5 * options.seconds),
         )
     return results
-
-
-def _list_clips(clips: Path, names: Path, path: Path) -> Path:
-    """A list of the named clips with their folder, for verbs that take no test list."""
-    listed = [line.split("#")[0].strip() for line in names.read_text(encoding="utf-8").splitlines()]
-    path.write_text("".join(f"{(clips / name).resolve()}\n" for name in listed if name), encoding="utf-8")
-    return path
 
 
 def _timed(what: str, verb: Callable[..., None], report: Path, **options: Any) -> dict[str, Any]:

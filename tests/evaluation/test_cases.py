@@ -4,7 +4,7 @@ import pytest
 
 from pdfgc.errors import InputError
 from pdfgc.evaluation.cases import is_filmed, list_clips, list_portraits, names_of, read_cases
-from pdfgc.evaluation.report_folders import make_marked
+from pdfgc.report_folders import make_marked
 
 
 def _touch(folder: Path, *names: str) -> None:

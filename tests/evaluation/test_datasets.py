@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from pdfgc.errors import InputError
-from pdfgc.evaluation.datasets import SourceClip, list_test_clips, partners, spread
+from pdfgc.evaluation.datasets import SourceClip, list_test_clips, partners, place, spread
 
 
 def _touch(root: Path, *names: str) -> Path:
@@ -27,6 +27,13 @@ def test_a_plain_folder_knows_people_by_names(tmp_path: Path) -> None:
         ("bob", "bob"),
     ]
     assert clips[0].sound == clips[0].video
+
+
+def test_files_are_recorded_by_their_path_in_the_data(tmp_path: Path) -> None:
+    root = _touch(tmp_path / "vox", "id00017/aaa/00001.mp4", "list.txt")
+    assert place(root / "id00017/aaa/00001.mp4", root) == "id00017/aaa/00001.mp4"
+    assert place(str(root / "id00017/aaa/00001.mp4"), root / "list.txt") == "id00017/aaa/00001.mp4"
+    assert place("/elsewhere/a.mp4", root) == "/elsewhere/a.mp4" and place("hold", root) == "hold"
 
 
 def test_voxceleb2_by_a_list_of_utterances_and_people(tmp_path: Path) -> None:

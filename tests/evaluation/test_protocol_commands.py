@@ -222,7 +222,7 @@ def test_the_sounds_offset_is_recorded_and_taken_out(
     model: FakeModel, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = {"seconds": 0.08, "fit": 0.9, "verdict": "shifted"}
-    monkeypatch.setattr(sound_lag, "offsets", lambda folder: lambda video: found)
+    monkeypatch.setattr(sound_lag, "offsets", lambda folder: lambda video, sound: found)
     results = _run(protocol_commands.self_driving, data, tmp_path / "out", sound_offset=True)
     assert results["clips"][0]["about"]["sound_offset"] == found
     in_step = results["clips"][0]["metrics"]["mouth_correlation_in_step"]

@@ -1,5 +1,6 @@
 import json
 import shutil
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ from PIL import Image
 
 from evaluation.fakes import FakeIdentity, FakeModel, FakeTracker, draw, performance, write_clip
 from pdfgc.evaluation.bench import Bench
-from pdfgc.evaluation.cases import Case
+from pdfgc.evaluation.cases import Case, names_of
+from pdfgc.evaluation.datasets import SourceClip
 from pdfgc.evaluation.protocols import ROWS, control_matrix, mouths_in_step, run_cases
 from pdfgc.evaluation.report import case_results, case_table, control_results, control_table, write_results
 from pdfgc.evaluation.store import ArrayStore
@@ -22,6 +24,12 @@ MOVING = {
 
 def _bench(folder: Path, model: FakeModel, seconds: float = 2.0, weights: str = "some") -> Bench:
     return Bench(model, weights, FakeTracker(), FakeIdentity(), ArrayStore(folder / "cache"), seconds)
+
+
+def _control(bench: Bench, videos: Sequence[Path], portraits: list[Path] | None = None) -> Any:
+    """The control matrix of videos with their own sound, of as many people."""
+    clips = [SourceClip(name, v, v, name) for name, v in zip(names_of(videos), videos, strict=True)]
+    return control_matrix(bench, clips, portraits, videos[0].parent)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +45,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 @pytest.fixture(scope="module")
 def control(clips: list[Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("report")
-    comparisons, skipped = control_matrix(_bench(folder, FakeModel(leak=0.5)), clips, None)
+    comparisons, skipped = _control(_bench(folder, FakeModel(leak=0.5)), clips)
     return control_results(comparisons) | {"skipped": skipped}
 
 
@@ -107,13 +115,13 @@ def test_the_table_and_the_file(control: dict[str, Any], tmp_path: Path) -> None
 
 def test_a_killed_run_goes_on(clips: list[Path], tmp_path: Path) -> None:
     first = FakeModel()
-    control_matrix(_bench(tmp_path, first), clips[:1], None)
+    _control(_bench(tmp_path, first), clips[:1])
     assert first.avatars == 1
     again = FakeModel()
-    control_matrix(_bench(tmp_path, again), clips[:1], None)
+    _control(_bench(tmp_path, again), clips[:1])
     assert again.avatars == 0
     other = FakeModel()
-    control_matrix(_bench(tmp_path, other, weights="other"), clips[:1], None)
+    _control(_bench(tmp_path, other, weights="other"), clips[:1])
     assert other.avatars == 1
 
 
@@ -121,7 +129,7 @@ def test_other_peoples_portraits_and_clips_of_one_name(clips: list[Path], tmp_pa
     Image.fromarray(draw(person=0.5)).save(tmp_path / "face.png")
     (tmp_path / "deeper").mkdir()
     both = [clips[0], Path(shutil.copy(clips[0], tmp_path / "deeper" / clips[0].name))]
-    comparisons, skipped = control_matrix(_bench(tmp_path, FakeModel()), both, [tmp_path / "face.png"])
+    comparisons, skipped = _control(_bench(tmp_path, FakeModel()), both, [tmp_path / "face.png"])
     ends = {f"{clip.parent.name}/a.mp4 -> face.png" for clip in both}
     assert {c.pair for c in comparisons} == ends and skipped == []
     results = control_results(comparisons)
@@ -131,7 +139,7 @@ def test_other_peoples_portraits_and_clips_of_one_name(clips: list[Path], tmp_pa
 def test_a_clip_of_no_use_is_left_out_once(clips: list[Path], tmp_path: Path) -> None:
     (tmp_path / "torn.mp4").write_bytes(b"half a film")
     given = [write_clip(tmp_path / "wall.mp4", [draw(present=0.0)] * 5), tmp_path / "torn.mp4", clips[0]]
-    comparisons, skipped = control_matrix(_bench(tmp_path, FakeModel(), 0.8), given, None)
+    comparisons, skipped = _control(_bench(tmp_path, FakeModel(), 0.8), given)
     assert [entry["name"] for entry in skipped] == ["wall.mp4", "torn.mp4"]
     assert "found no face" in skipped[0]["reason"] and len(comparisons) == len(ROWS)
 
@@ -160,9 +168,9 @@ def test_cases_compare_each_factor_with_its_own_file(clips: list[Path], tmp_path
 
 
 def test_the_mouth_is_judged_at_the_sounds_own_lag(clips: list[Path], tmp_path: Path) -> None:
-    comparisons, _ = control_matrix(_bench(tmp_path, FakeModel()), clips[:1], None)
-    right = mouths_in_step(comparisons, lambda clip: {"seconds": 0.0})
-    wrong = mouths_in_step(comparisons, lambda clip: {"seconds": 0.12})
+    comparisons, _ = _control(_bench(tmp_path, FakeModel()), clips[:1])
+    right = mouths_in_step(comparisons, lambda video, sound: {"seconds": 0.0})
+    wrong = mouths_in_step(comparisons, lambda video, sound: {"seconds": 0.12})
     assert right["mouth_in_step"]["value"] > 0.97 > wrong["mouth_in_step"]["value"] + 0.1
     assert wrong["sound_offsets"] == {"a.mp4": {"seconds": 0.12}}
     assert wrong["mouth_in_step"]["settings"]["sound_late_seconds"] == 0.12

@@ -15,6 +15,7 @@ from pdfgc.evaluation.bench import Bench
 from pdfgc.evaluation.cases import Case
 from pdfgc.evaluation.charts import WIDTH, Curves, draw_curves
 from pdfgc.evaluation.control_report import control_markdown, write_cases_page, write_control_page
+from pdfgc.evaluation.datasets import SourceClip
 from pdfgc.evaluation.judges import Judges
 from pdfgc.evaluation.protocols import ROWS, control_matrix, run_cases
 from pdfgc.evaluation.publication import write_report
@@ -101,9 +102,9 @@ def test_a_report_of_videos(scored: tuple[dict[str, Any], list[Any]], tmp_path: 
 def test_a_report_of_the_control_matrix(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "a.mp4", performance(15, mouth=0.6, yaw=12.0, brow=0.3))
     bench = _bench(tmp_path, FakeModel(leak=0.5), 1.0)
-    comparisons, skipped = control_matrix(bench, [clip], None)
+    comparisons, skipped = control_matrix(bench, [SourceClip("a", clip, clip, "a")], None, tmp_path)
     assert all(c.output.strip is not None for c in comparisons)
-    again, _ = control_matrix(bench, [clip], None)
+    again, _ = control_matrix(bench, [SourceClip("a", clip, clip, "a")], None, tmp_path)
     assert [c.output.strip for c in again] == [c.output.strip for c in comparisons]
     results = HEAD | control_results(comparisons) | {"skipped": skipped}
     count = _outline(write_control_page(results, comparisons, tmp_path))
@@ -163,14 +164,18 @@ def test_a_lone_picture_is_no_larger_than_those_of_a_row(tmp_path: Path) -> None
 
 
 def test_the_papers_numbers_stand_beside_ours() -> None:
-    ours = {"summary": {"lmd": {"value": 2.5}, "lse_c": {"value": None}}}
+    ours = {"settings": {}, "summary": {"lmd": {"value": 2.5}, "lse_c": {"value": None}}}
     rows = published_rows(TABLE_1_VOXCELEB2, ours)
     assert rows[-2] == ["PD-FGC", "12.99", "7.26", "0.012", "1.15", "1.93"]
+    assert rows[1] == ["Ground truth", "-", "7.35", "0", "0", "0"]
+    assert rows[-3][:2] == ["EAMM Emo", "27.20"], "with the digits that the paper prints"
     assert rows[-1] == ["ours, other clips", "-", "-", "-", "-", "2.50"]
+    named = ours | {"settings": {"name": "Wav2Lip"}}
+    assert published_rows(TABLE_1_VOXCELEB2, named)[-1][0] == "Wav2Lip, other clips"
     pose: dict[str, Any] = {"pose_error": {"value": 0.5, "settings": {}}}
-    assert published_rows(TABLE_2_POSE, {"summary": pose})[-1][1] == "0.500 †"
+    assert published_rows(TABLE_2_POSE, {"settings": {}, "summary": pose})[-1][1] == "0.500 †"
     pose["pose_error"]["settings"] = {"weights_sha256": "abc"}
-    assert published_rows(TABLE_2_POSE, {"summary": pose})[-1][1] == "0.500"
+    assert published_rows(TABLE_2_POSE, {"settings": {}, "summary": pose})[-1][1] == "0.500"
     for tables in TABLES_OF.values():
         for table in tables:
             assert all(len(values) == len(table.columns) == len(table.metrics) for _, values in table.rows)

@@ -30,15 +30,17 @@ def test_only_a_sure_offset_is_used_and_it_is_measured_once(
 ) -> None:
     calls = []
 
-    def measure(model: str, video: Path) -> SoundOffset:
-        calls.append(video)
+    def measure(model: str, video: Path, sound: Path) -> SoundOffset:
+        calls.append((video, sound))
         return SoundOffset(0.12, fit, 0.0, 4.0)
 
     monkeypatch.setattr(sound_offset, "offset_of_video", measure)
     monkeypatch.setattr(sound_offset, "listener", lambda name: name)
     video = tmp_path / "a.mp4"
     video.write_bytes(b"pictures and sound")
-    for _ in range(2):
-        found = offsets(tmp_path)(video)
+    apart = tmp_path / "a.m4a"
+    apart.write_bytes(b"another sound")
+    for sound in (video, video, apart, apart):
+        found = offsets(tmp_path)(video, sound)
         assert (found["verdict"], found["seconds"], found["best"]) == (verdict, seconds, 0.12)
-    assert calls == [video]
+    assert calls == [(video, video), (video, apart)]

@@ -12,13 +12,13 @@ from PIL import Image
 from evaluation.fakes import FakeIdentity, FakeTracker, draw, performance, write_clip
 from pdfgc.errors import InputError
 from pdfgc.evaluation import judges, video_commands
-from pdfgc.evaluation.report_folders import make_marked
 from pdfgc.evaluation.scores import IN_STEP, METRICS, choose_metrics
 from pdfgc.evaluation.scoring import match_by_name
 from pdfgc.evaluation.session import split_names
 from pdfgc.evaluation.syncnet import SyncNet
 from pdfgc.face import tracker
 from pdfgc.priors import identity
+from pdfgc.report_folders import make_marked
 
 MOVING = {"mouth": 0.6, "yaw": 12.0, "lids": 0.15, "smile": 0.3}
 
@@ -87,6 +87,32 @@ def test_copies_score_perfectly_and_a_still_stranger_does_not(
     assert results["unmatched"] == [f"{folders[0] / 'only.mp4'} has no video of that name in {folders[1]}"]
     assert "only.mp4 has no video of that name" in caplog.text
     assert "LMD_m" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("given", "row"), [("Wav2Lip", "Wav2Lip"), ("", "ours")])
+def test_the_papers_tables_stand_beside_the_named_videos(
+    faked: None, folders: tuple[Path, Path], tmp_path: Path, given: str, row: str
+) -> None:
+    """`ours` is here the name of the folder."""
+    _evaluate(folders, tmp_path / "out", metrics="lmd,lmd_m,psnr", name=given)
+    text = (tmp_path / "out" / "report.md").read_text()
+    page = (tmp_path / "out" / "report.html").read_text()
+    for shown in (text, page):
+        assert "as published: on VoxCeleb2 and MEAD test clips that this project does not have" in shown
+        assert "What drove the videos is not known here" in shown
+        assert f"{row}, other clips" in shown and "Table 1, MEAD" in shown
+        assert "Table 2" not in shown, "neither pose nor expression was asked for"
+    assert "| MakeItTalk | 68.35 | 3.50 | 0.524 | 2.68 | 2.56 |" in text
+
+
+def test_no_table_of_the_paper_answers_to_other_metrics(
+    faked: None, folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    _evaluate(folders, tmp_path / "out", metrics="psnr")
+    assert "Beside the paper" not in (tmp_path / "out" / "report.md").read_text()
+    assert "Beside the paper" not in (tmp_path / "out" / "report.html").read_text()
+    with pytest.raises(InputError, match="--name to be one line of text"):
+        _evaluate(folders, tmp_path / "out", name="two\nlines")
 
 
 def test_what_needs_weights_says_so(faked: None, folders: tuple[Path, Path], tmp_path: Path) -> None:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
+import json
+from pathlib import Path
 from typing import Any
 
+import pytest
+
 import make_results
+from pdfgc.evaluation import commands
+from pdfgc.evaluation.datasets import list_test_clips
 from pdfgc.evaluation.signals import MEASURES
 
 
@@ -61,3 +68,31 @@ def test_the_document_holds_every_number_and_reason() -> None:
     assert all(
         f"\n## {heading}" in text for heading in ("Self-driving", "Cross-identity", "The authors' demo case")
     )
+
+
+def test_every_protocol_runs_on_the_listed_clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [
+        line.split("#")[0].strip()
+        for line in make_results.BENCHMARKS.joinpath("development_clips.txt").open()
+    ]
+    names = [name for name in names if name]
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    for name in (*names, "vox2_09_001.mp4", "stranger_00_000.mp4"):
+        (clips / name).touch()
+    taken: dict[str, list[str]] = {}
+
+    def verb(report: Path, data: Path, test_list: Path | None = None, **options: Any) -> None:
+        taken[report.name] = [clip.video.name for clip in list_test_clips(data, "folder", test_list, None, 0)]
+        report.mkdir(parents=True)
+        (report / "results.json").write_text(json.dumps({}))
+
+    monkeypatch.setattr(make_results, "VERBS", {"self": verb})
+    monkeypatch.setattr(commands, "control", verb)
+    listed = make_results.BENCHMARKS / "development_clips.txt"
+    options = argparse.Namespace(
+        clips=clips, list=listed, demo=None, model="small", seconds=1.0, syncnet=None, inception=None,
+        report=tmp_path / "out", only=("self", "control"),
+    )  # fmt: skip
+    make_results.measure(options)
+    assert taken == {"self": names, "control": names} and len(names) == 6

@@ -62,6 +62,8 @@ def prepare(
     Who speaks is told by --labels, else by the layout. In a plain folder it is the name of the folder that a video
     lies in, else its own name without a last number: anna_003.mp4 is anna.
 
+    Videos that a report of pdfgc evaluate made are passed over.
+
     Sound that is off the picture is moved where that is sure. Videos that cannot be used are left out:
     SHARDS/index.json says why. The same command again continues, and passes over what is done.
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pdfgc.report_folders import outside_reports
+
 SOUND_SUFFIXES = frozenset({".m4a", ".aac", ".wav", ".flac", ".mp3", ".ogg", ".opus"})
 
 
@@ -30,7 +32,9 @@ class Job:
 def files_below(folder: Path, suffixes: Iterable[str]) -> list[Path]:
     """Files of these suffixes (lower case, with dot) in a folder and its sub-folders, sorted.
 
-    Those whose names begin with a dot are passed over: unfinished ones, such as `files.atomic_path` makes.
+    Those whose names begin with a dot are passed over: unfinished ones, such as `files.atomic_path` makes. So are those
+    that reports made (`report_folders.outside_reports`), for a model must not learn from its own results.
     """
     wanted = frozenset(suffixes)
-    return sorted(path for path in folder.rglob("[!.]*") if path.suffix.lower() in wanted and path.is_file())
+    found = sorted(path for path in folder.rglob("[!.]*") if path.suffix.lower() in wanted and path.is_file())
+    return outside_reports(found, folder)

@@ -109,8 +109,13 @@ def estimate_offset(
     )
 
 
-def offset_of_video(model: Model, video: Path) -> SoundOffset:
+def offset_of_video(model: Model, video: Path, sound: Path | None = None) -> SoundOffset:
     """The offset of a whole video, for instance of one that is to drive a portrait.
+
+    Args:
+        model: hears (`listener`).
+        video: shows one face.
+        sound: the file of its sound where that came apart; by default the video itself.
 
     Raises:
         InputError: when it cannot be read, has no sound, or shows no face.
@@ -120,7 +125,7 @@ def offset_of_video(model: Model, video: Path) -> SoundOffset:
     from pdfgc.media.audio import read_audio
     from pdfgc.media.video import read_frames
 
-    wave = read_audio(video)
+    wave = read_audio(sound or video)
     faces, times = [], []
     with FaceTracker() as tracker:
         for frame in read_frames(video):

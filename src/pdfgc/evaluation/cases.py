@@ -11,8 +11,8 @@ from typing import Any
 
 from pdfgc.data.jobs import files_below
 from pdfgc.errors import InputError
-from pdfgc.evaluation.report_folders import outside_reports
 from pdfgc.media.suffixes import VIDEO_SUFFIXES
+from pdfgc.report_folders import outside_reports
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 

@@ -12,15 +12,19 @@ from pdfgc.arguments import Option
 from pdfgc.evaluation.options import (
     DEFAULT_MODEL,
     Cache,
+    Data,
     DryRun,
+    Layout,
+    Limit,
     Measures,
     ModelName,
     Offsets,
     Portraits,
     Report,
     Seconds,
+    Seed,
+    TestList,
 )
-from pdfgc.evaluation.report_folders import check_report
 from pdfgc.evaluation.session import (
     header,
     open_judges,
@@ -31,6 +35,7 @@ from pdfgc.evaluation.session import (
 )
 from pdfgc.model_digest import weights_digest
 from pdfgc.progress import say
+from pdfgc.report_folders import check_report
 
 if TYPE_CHECKING:
     from pdfgc.evaluation.bench import Bench
@@ -38,12 +43,15 @@ if TYPE_CHECKING:
 
 def control(
     *,
-    data: Annotated[Path, Option("driving clips: a folder, a video, or a list (.txt, .tsv)", "CLIPS")],
+    data: Data,
     report: Report,
     portraits: Portraits = None,
     model: ModelName = DEFAULT_MODEL,
+    layout: Layout = "folder",
+    test_list: TestList = None,
+    limit: Limit = None,
     seconds: Seconds = 5.0,
-    limit: Annotated[int | None, Option("use only the first N clips", "N")] = None,
+    seed: Seed = 0,
     metrics: Measures = "",
     sound_offset: Offsets = False,
     cache: Cache = None,
@@ -60,8 +68,9 @@ def control(
     Raises:
         InputError: nothing to evaluate, an unknown measure, or a model that cannot be loaded.
     """
-    from pdfgc.evaluation.cases import list_clips, list_portraits
+    from pdfgc.evaluation.cases import list_portraits
     from pdfgc.evaluation.control_report import write_control_page
+    from pdfgc.evaluation.datasets import list_test_clips, selection
     from pdfgc.evaluation.portraits import usable
     from pdfgc.evaluation.protocols import ROWS, SENSOR_NOISE, control_matrix, mouths_in_step
     from pdfgc.evaluation.report import control_results, control_table
@@ -71,25 +80,24 @@ def control(
     require_positive(seconds=seconds, limit=limit)
     check_report(report)
     measures = choose_measures(split_names(metrics))
-    clips = list_clips(data, report)[:limit]
+    clips = list_test_clips(data, layout, test_list, limit, seed, report)
     pictures = None if portraits is None else list_portraits(portraits, report)
     if dry_run:
         sources = "their own first faces" if pictures is None else f"{len(pictures)} portraits"
         say(f"{len(clips)} clips x {len(ROWS)} rows of at most {seconds:g} s, on {sources}, into {report}")
+        say("\n".join(f"{clip.name}: {clip.video}, {clip.identity}" for clip in clips))
         return
     with _bench(model, report, cache, seconds) as (bench, about_model):
         unfit: list[dict[str, str]] = []
         if pictures is not None:
             pictures, unfit = usable(pictures, len(clips), bench.portrait)
-        comparisons, skipped = control_matrix(bench, clips, pictures)
+        comparisons, skipped = control_matrix(bench, clips, pictures, data)
         skipped = unfit + skipped
         require_something(comparisons, skipped)
         settings = {
-            "data": str(data),
+            **selection(clips, data, layout, test_list, limit, seed),
             "portraits": None if portraits is None else str(portraits),
-            "clips": len(clips),
             "seconds": seconds,
-            "limit": limit,
             "measures": list(measures),
             "sound_offset": sound_offset,
             "sensor_noise_of_nothing": SENSOR_NOISE,

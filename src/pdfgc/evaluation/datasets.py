@@ -7,11 +7,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pdfgc.errors import InputError
 from pdfgc.evaluation.cases import list_clips, names_of
-from pdfgc.evaluation.report_folders import outside_reports
+from pdfgc.report_folders import outside_reports
 
 if TYPE_CHECKING:
     from pdfgc.data.jobs import Job
@@ -70,6 +70,31 @@ def list_test_clips(
     chosen = jobs if test_list is None else _listed(jobs, test_list)
     clips = _of_jobs(chosen)
     return clips if limit is None else spread(clips, limit, seed)
+
+
+def selection(
+    clips: Sequence[SourceClip], data: Path, layout: str, test_list: Path | None, limit: int | None, seed: int
+) -> dict[str, Any]:
+    """What a report records of how its clips were chosen: the arguments of `list_test_clips`, and what came of them."""
+    return {
+        "data": str(data),
+        "layout": layout,
+        "test_list": None if test_list is None else str(test_list),
+        "clips": len(clips),
+        "people": len({clip.identity for clip in clips}),
+        "limit": limit,
+        "seed": seed,
+    }
+
+
+def place(path: str | Path, data: Path) -> str:
+    """A file as reports record it: its path below `data` (the folder, or that of the list), or else as it was named.
+
+    A name alone would not do: in VoxCeleb2 every person has a `00001.mp4`.
+    """
+    root = data if data.is_dir() else data.parent
+    path = Path(path)
+    return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
 
 
 def spread(clips: Sequence[SourceClip], limit: int, seed: int) -> list[SourceClip]:

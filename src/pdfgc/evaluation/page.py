@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 from pdfgc.evaluation.charts import DRIVER, RESULT
-from pdfgc.evaluation.published import NOTE, TABLES_OF
+from pdfgc.evaluation.published import note_for, tables_for
 from pdfgc.evaluation.strips import data_url
 from pdfgc.evaluation.tables import number, published_rows, summary_rows
 
@@ -107,14 +107,14 @@ def left_out(results: dict[str, Any]) -> str:
 
 
 def beside_the_paper(results: dict[str, Any]) -> str:
-    """The paper's tables that answer to the protocol, ours in the last row."""
-    tables = TABLES_OF.get(results["protocol"], ())
+    """The paper's tables that answer to the protocol and its metrics, ours in the last row."""
+    tables = tables_for(results["protocol"], results["summary"])
     if not tables:
         return ""
     drawn = "".join(
         table(published_rows(published, results), published.title, last_is_ours=True) for published in tables
     )
-    return f'<h2>Beside the paper</h2><p class="note">{escape(NOTE)}</p>{drawn}'
+    return f'<h2>Beside the paper</h2><p class="note">{escape(note_for(results["protocol"]))}</p>{drawn}'
 
 
 def figure(rows: Sequence[tuple[str, bytes]]) -> str:

@@ -23,7 +23,6 @@ from pdfgc.evaluation.options import (
     TestList,
     TrainLse,
 )
-from pdfgc.evaluation.report_folders import check_report
 from pdfgc.evaluation.session import (
     header,
     open_judges,
@@ -34,6 +33,7 @@ from pdfgc.evaluation.session import (
 )
 from pdfgc.model_digest import weights_digest
 from pdfgc.progress import say
+from pdfgc.report_folders import check_report
 
 
 def _verb(protocol: str, about: str) -> Verb:
@@ -61,7 +61,7 @@ def _verb(protocol: str, about: str) -> Verb:
     ) -> None:
         import pdfgc
         from pdfgc.evaluation.cases import list_portraits
-        from pdfgc.evaluation.datasets import list_test_clips
+        from pdfgc.evaluation.datasets import list_test_clips, selection
         from pdfgc.evaluation.portraits import usable
         from pdfgc.evaluation.scores import choose_metrics
         from pdfgc.evaluation.scoring import score_trials
@@ -86,18 +86,12 @@ def _verb(protocol: str, about: str) -> Verb:
             if people is not None:
                 people, unfit = usable(people, len(clips), studio.portrait)
             offset_of = offsets(judges.store.folder) if sound_offset else None
-            trials, skipped = run_protocol(run, Setup(studio, judges, clips, people, seed, offset_of))
+            trials, skipped = run_protocol(run, Setup(studio, judges, clips, people, seed, offset_of, data))
             settings = {
                 "about": run.about,
-                "data": str(data),
-                "layout": layout,
-                "test_list": None if test_list is None else str(test_list),
+                **selection(clips, data, layout, test_list, limit, seed),
                 "portraits": None if portraits is None else str(portraits),
-                "clips": len(clips),
-                "people": len({clip.identity for clip in clips}),
-                "limit": limit,
                 "seconds": seconds,
-                "seed": seed,
                 "metrics": chosen,
             }
             identity = judges.identity if "csim" in chosen else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -12,10 +13,12 @@ import numpy as np
 
 from pdfgc.errors import InputError
 from pdfgc.evaluation.bench import Bench, Measurement
-from pdfgc.evaluation.cases import Case, is_filmed, names_of
+from pdfgc.evaluation.cases import Case, is_filmed
+from pdfgc.evaluation.datasets import SourceClip, place
 from pdfgc.evaluation.result import summarise
 from pdfgc.evaluation.signals import pingpong
 from pdfgc.evaluation.sound_lag import OffsetOf, mouth_in_step
+from pdfgc.evaluation.studio import heard
 from pdfgc.progress import track
 
 log = logging.getLogger(__name__)
@@ -80,25 +83,27 @@ class Comparison:
 
     Attributes:
         pair: names of the clip and the portrait, or of the case.
-        clip: the driving clip, or the file of the case's sound, where there is one.
+        clip: the driving clip as `heard` gives it; None for a case.
         row: name of the row, or of the case.
         drivers: measure -> `[T]` signal of the driver that it is compared with, at the output's times.
         own: the measures that were meant to move.
         output: what was measured on the rendered frames.
         portrait: `[128]` identity of the portrait.
+        about: what was animated by what, for the report.
     """
 
     pair: str
-    clip: Path | None
+    clip: SourceClip | None
     row: str
     drivers: dict[str, np.ndarray]
     own: tuple[str, ...]
     output: Measurement
     portrait: np.ndarray
+    about: dict[str, Any]
 
 
 def control_matrix(
-    bench: Bench, clips: list[Path], portraits: list[Path] | None
+    bench: Bench, clips: Sequence[SourceClip], portraits: Sequence[Path] | None, data: Path
 ) -> tuple[list[Comparison], list[dict[str, str]]]:
     """Every clip drives one portrait, each factor alone and all together.
 
@@ -106,6 +111,7 @@ def control_matrix(
         bench: renders and measures.
         clips: driving clips with one talking person each.
         portraits: clip i drives portrait i modulo their number; None = each clip's own first face.
+        data: where the clips are from; drivers are recorded by their paths below it.
 
     Returns:
         the comparisons, and what was left out: `{"pair", "row", "reason"}`, of a clip that is of no use at all
@@ -113,48 +119,55 @@ def control_matrix(
     """
     comparisons: list[Comparison] = []
     skipped: list[dict[str, str]] = []
-    pictures = clips if portraits is None else [portraits[i % len(portraits)] for i in range(len(clips))]
-    pairs: list[tuple[str, Path, Path]] = []
-    for name, clip, portrait in zip(names_of(clips), clips, pictures, strict=True):
+    pairs: list[tuple[SourceClip, Path]] = []
+    for i, clip in enumerate(clips):
+        portrait = portraits[i % len(portraits)] if portraits else clip.video
         try:
-            if not bench.clip(clip).signals.found.any():
-                raise InputError(f"found no face in {clip}")
+            if not bench.clip(clip.video).signals.found.any():
+                raise InputError(f"found no face in {clip.video}")
             bench.portrait(portrait)
         except InputError as error:
-            log.warning("left out %s: %s", name, error)
-            skipped.append({"name": name, "reason": str(error)})
+            log.warning("left out %s: %s", clip.name, error)
+            skipped.append({"name": clip.name, "reason": str(error)})
         else:
-            pairs.append((name, clip, portrait))
+            pairs.append((heard(clip), portrait))
     jobs = [(*members, row) for members in pairs for row in ROWS]
-    for name, clip, portrait, row in track(jobs, len(jobs), "control matrix"):
-        pair = f"{name} -> {name if portrait == clip else portrait.name}"
+    for clip, portrait, row in track(jobs, len(jobs), "control matrix"):
+        pair = f"{clip.name} -> {clip.name if portrait == clip.video else portrait.name}"
         try:
-            comparisons.append(_control_row(bench, pair, clip, portrait, row))
+            comparisons.append(_control_row(bench, pair, clip, portrait, row, data))
         except InputError as error:
             log.warning("left out %s, %s: %s", pair, row.name, error)
             skipped.append({"pair": pair, "row": row.name, "reason": str(error)})
     return comparisons, skipped
 
 
-def _control_row(bench: Bench, pair: str, clip: Path, portrait: Path, row: Row) -> Comparison:
+def _control_row(
+    bench: Bench, pair: str, clip: SourceClip, portrait: Path, row: Row, data: Path
+) -> Comparison:
     from pdfgc.media.video import probe
 
-    info = probe(clip)
-    if "audio" in row.arguments and not info.has_audio:
+    if "audio" in row.arguments and clip.sound is None:
         raise InputError("the clip has no sound")
-    driver = bench.clip(clip).signals
+    info = probe(clip.video)
+    driver = bench.clip(clip.video).signals
     picture, embedding = bench.portrait(portrait)
     frames = min(int(bench.seconds * info.fps), len(driver))
+    drivers = {name: str(clip.sound if name == "audio" else clip.video) for name in row.arguments}
     if row is REPLAY:
-        output = bench.replay(clip, frames)
-    elif row.arguments:
-        drivers = dict.fromkeys(row.arguments, str(clip))
+        output = bench.replay(clip.video, frames)
+    elif drivers:
         output = bench.perform(picture, drivers, info.fps, frames)
     else:
         still = {"audio": str(bench.silence()), "lips": "hold"}
         output = bench.perform(picture, still, info.fps, frames, SENSOR_NOISE)
     aligned = driver.at(output.signals.times)
-    return Comparison(pair, clip, row.name, aligned.values, row.own, output, embedding)
+    about = {
+        "portrait": place(portrait, data),
+        "drivers": {name: place(driver, data) for name, driver in drivers.items()},
+        "fps": str(info.fps),
+    }
+    return Comparison(pair, clip, row.name, aligned.values, row.own, output, embedding, about)
 
 
 def run_cases(
@@ -190,7 +203,8 @@ def _run_case(bench: Bench, case: Case, fps: Fraction) -> Comparison:
         signals = bench.clip(path).signals
         aligned = signals.at(pingpong(output.signals.times, float(signals.times[-1])))
         drivers |= {measure: aligned.values[measure] for measure in MEASURES_OF[argument]}
-    return Comparison(case.name, files.get("audio"), case.name, drivers, tuple(drivers), output, embedding)
+    about = {"portrait": str(case.portrait), "drivers": case.drivers, "fps": str(fps)}
+    return Comparison(case.name, None, case.name, drivers, tuple(drivers), output, embedding, about)
 
 
 def mouths_in_step(comparisons: list[Comparison], offset_of: OffsetOf) -> dict[str, Any]:
@@ -206,11 +220,12 @@ def mouths_in_step(comparisons: list[Comparison], offset_of: OffsetOf) -> dict[s
     found: dict[str, Any] = {}
     results = []
     for comparison in comparisons:
-        if comparison.row != "lips by audio" or comparison.clip is None:
+        clip = comparison.clip
+        if comparison.row != "lips by audio" or clip is None or clip.sound is None:
             continue
-        name = comparison.pair.split(" -> ")[0]
+        name = clip.name
         try:
-            found[name] = offset_of(comparison.clip)
+            found[name] = offset_of(clip.video, clip.sound)
         except InputError as error:
             found[name] = {"reason": str(error)}
             continue

@@ -9,7 +9,7 @@ from typing import Any
 from pdfgc.evaluation import page
 from pdfgc.evaluation.charts import SHOWN, Curves, draw_curves
 from pdfgc.evaluation.pair import Pair
-from pdfgc.evaluation.published import NOTE, TABLES_OF
+from pdfgc.evaluation.published import note_for, tables_for
 from pdfgc.evaluation.report import write_results
 from pdfgc.evaluation.scores import SCORES
 from pdfgc.evaluation.scoring import Trial
@@ -46,8 +46,8 @@ def markdown_report(title: str, about: str, results: dict[str, Any]) -> str:
     parts = [f"# {title}\n\n{about}\n\n{page.instruments(results)}\n\n", markdown(rows)]
     if missing:
         parts.append("\nNot measured:\n\n" + "".join(f"- {name}: {reason}\n" for name, reason in missing))
-    if tables := TABLES_OF.get(results["protocol"], ()):
-        parts.append(f"\n## Beside the paper\n\n{NOTE}\n")
+    if tables := tables_for(results["protocol"], results["summary"]):
+        parts.append(f"\n## Beside the paper\n\n{note_for(results['protocol'])}\n")
         parts += [
             f"\n{published.title}\n\n{markdown(published_rows(published, results))}" for published in tables
         ]

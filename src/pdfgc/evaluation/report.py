@@ -135,6 +135,7 @@ def _pair(comparison: Comparison, names: Sequence[str]) -> dict[str, Any]:
     return {
         "pair": comparison.pair,
         "row": comparison.row,
+        "about": comparison.about,
         "frames": len(output),
         "measures": measures,
         "overall": {name: result.to_json() for name, result in _overall_of(comparison).items()},

@@ -13,11 +13,11 @@ from pdfgc.errors import InputError
 from pdfgc.evaluation.cases import PICTURE_SUFFIXES
 from pdfgc.evaluation.judges import Judges
 from pdfgc.evaluation.pair import Pair
-from pdfgc.evaluation.report_folders import is_made
 from pdfgc.evaluation.result import MetricResult, summarise
 from pdfgc.evaluation.scores import METRICS, NLSE_C, POOLS, SCORES, nlse
 from pdfgc.media.suffixes import VIDEO_SUFFIXES
 from pdfgc.progress import track
+from pdfgc.report_folders import is_made
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pdfgc.errors import InputError
-from pdfgc.evaluation.report_folders import make_marked
 from pdfgc.progress import say
+from pdfgc.report_folders import make_marked
 
 if TYPE_CHECKING:
     from pdfgc.evaluation.evidence import Identity

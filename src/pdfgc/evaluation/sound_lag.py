@@ -21,13 +21,14 @@ from pdfgc.evaluation.signals import MEASURES, Signals
 LISTENER = "small"
 """The embedded model, which opens a mouth to the sound."""
 
-OffsetOf = Callable[[Path], dict[str, Any]]
-"""How late a video's sound is: `{"seconds", "best", "fit", "unshifted", "verdict", "duration"}`. `seconds` is 0
-where the fit is not sure (`best` keeps what it was): an unsure lag would be chosen for the very metric it flatters."""
+OffsetOf = Callable[[Path, Path], dict[str, Any]]
+"""How late a video's sound is, by the video and the file of its sound (often the video itself): `{"seconds", "best",
+"fit", "unshifted", "verdict", "duration"}`. `seconds` is 0 where the fit is not sure (`best` keeps what it was): an
+unsure lag would be chosen for the very metric it flatters."""
 
 
 def offsets(folder: Path) -> OffsetOf:
-    """Measures offsets (`pdfgc.data.sound_offset`), once for each file; what was found is kept in `folder`.
+    """Measures offsets (`pdfgc.data.sound_offset`), once for each file and sound; what was found is kept in `folder`.
 
     The function that comes back raises InputError for a video without sound or without a face.
     """
@@ -35,10 +36,11 @@ def offsets(folder: Path) -> OffsetOf:
     from pdfgc.evaluation.digests import file_digest
     from pdfgc.files import atomic_path
 
-    def offset_of(video: Path) -> dict[str, Any]:
-        kept = folder / f"offset-{file_digest(video)[:32]}.json"
+    def offset_of(video: Path, sound: Path) -> dict[str, Any]:
+        apart = "" if sound == video else f"-{file_digest(sound)[:32]}"
+        kept = folder / f"offset-{file_digest(video)[:32]}{apart}.json"
         if not kept.exists():
-            found = offset_of_video(listener(LISTENER), video)
+            found = offset_of_video(listener(LISTENER), video, sound)
             seconds = found.seconds if found.verdict == "shifted" else 0.0
             known = asdict(found) | {"verdict": found.verdict, "best": found.seconds, "seconds": seconds}
             with atomic_path(kept) as temporary:

@@ -19,9 +19,9 @@ from pdfgc.evaluation.datasets import SourceClip
 from pdfgc.evaluation.digests import rendering_digest
 from pdfgc.evaluation.evidence import Tracker
 from pdfgc.evaluation.portraits import find_portrait
-from pdfgc.evaluation.report_folders import make_marked
 from pdfgc.evaluation.store import ArrayStore
 from pdfgc.files import atomic_path
+from pdfgc.report_folders import make_marked
 
 if TYPE_CHECKING:
     from pdfgc.face.crop import CropBox

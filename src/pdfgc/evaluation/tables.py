@@ -49,19 +49,16 @@ def summary_table(results: dict[str, Any]) -> str:
 
 
 def published_rows(published: PublishedTable, results: dict[str, Any]) -> list[list[str]]:
-    """A table of the paper with a last row of our results."""
+    """A table of the paper with a last row of what was measured here, by the name in its settings or as ours."""
     rows = [["", *published.columns]]
-    rows += [
-        [method, *("-" if value is None else f"{value:g}" for value in values)]
-        for method, values in published.rows
-    ]
+    rows += [[method, *values] for method, values in published.rows]
     ours = []
     for metric in published.metrics:
         result = None if metric is None else results["summary"].get(metric)
         text = number(None if result is None else result["value"])
         other_unit = metric in BY_RECONSTRUCTOR and text != "-" and not _reconstructed(result)
         ours.append(f"{text} †" if other_unit else text)
-    return [*rows, ["ours, other clips", *ours]]
+    return [*rows, [f"{results['settings'].get('name', 'ours')}, other clips", *ours]]
 
 
 def _reconstructed(result: dict[str, Any] | None) -> bool:

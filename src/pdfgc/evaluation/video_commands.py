@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 from pdfgc.arguments import Option
+from pdfgc.errors import InputError
 from pdfgc.evaluation.options import Cache, EmocaPath, InceptionPath, Metrics, Report, SyncnetPath, TrainLse
-from pdfgc.evaluation.report_folders import check_report
 from pdfgc.evaluation.session import (
     header,
     open_judges,
@@ -17,6 +17,7 @@ from pdfgc.evaluation.session import (
     split_names,
 )
 from pdfgc.progress import say
+from pdfgc.report_folders import check_report
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +27,10 @@ def videos(
     generated: Annotated[Path, Option("folder of the videos that are scored", "DIR")],
     truth: Annotated[Path, Option("folder of the true videos, under the same names", "DIR")],
     report: Report,
+    name: Annotated[
+        str | None,
+        Option("what these videos are called beside the paper's (default: their folder's name)", "NAME"),
+    ] = None,
     metrics: Metrics = "",
     syncnet: SyncnetPath = None,
     inception: InceptionPath = None,
@@ -38,17 +43,21 @@ def videos(
 
     A video is matched with the true one of the same name, whatever its suffix, frame by frame in time; sub-folders
     count, and a folder of numbered frames is a video. Pictures are compared where both show the same part of the
-    world; faces are compared in any framing.
+    world; faces are compared in any framing. The report puts a row of these videos under those
+    of the paper's tables that the metrics allow.
 
-      pdfgc evaluate videos --generated wav2lip/ --truth clips/ --report report --metrics lmd,lmd_m,csim
+      pdfgc evaluate videos --generated wav2lip/ --truth clips/ --report report --name Wav2Lip
 
     Raises:
-        InputError: folders without common names, an unknown metric, or weights that are none.
+        InputError: folders without common names, an unknown metric, weights that are none, or a name of several lines.
     """
     from pdfgc.evaluation.scores import choose_metrics
     from pdfgc.evaluation.scoring import match_by_name, score_trials, video_trials
 
     chosen = choose_metrics(split_names(metrics))
+    called = (name or "").strip() or generated.resolve().name
+    if not called.isprintable():
+        raise InputError(f"expected --name to be one line of text, got {name!r}")
     check_report(report)
     matched, unmatched = match_by_name(generated, truth)
     for sentence in unmatched:
@@ -58,7 +67,7 @@ def videos(
         return
     with open_judges(report, cache, syncnet=syncnet, inception=inception, emoca=emoca) as judges:
         trials = video_trials(matched, judges)
-        settings = {"generated": str(generated), "truth": str(truth), "metrics": chosen}
+        settings = {"name": called, "generated": str(generated), "truth": str(truth), "metrics": chosen}
         results = header("videos", settings, judges.identity if "csim" in chosen else None)
         results |= score_trials(trials, chosen, lse_reference=train_lse_c) | {"unmatched": unmatched}
         require_something(results["clips"], results["skipped"])

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from pdfgc.errors import InputError
-from pdfgc.evaluation.datasets import SourceClip, partners
+from pdfgc.evaluation.datasets import SourceClip, partners, place
 from pdfgc.evaluation.judges import Judges
 from pdfgc.evaluation.pair import Pair
 from pdfgc.evaluation.scores import METRICS, NLSE_C, OF_FACTORS, POOLS
@@ -39,6 +39,7 @@ class Setup:
             own choice.
         seed: draws which clips are crossed.
         offset_of: measures the sound's offset, or None.
+        data: where the clips are from; drivers are recorded by their paths below it.
         unfit: names of clips that could not be crossed with, so that none is tried twice.
     """
 
@@ -48,6 +49,7 @@ class Setup:
     portraits: Sequence[Path] | None
     seed: int
     offset_of: OffsetOf | None
+    data: Path
     unfit: set[str] = field(default_factory=set)
 
     def crossed(self, index: int, use: Callable[[SourceClip], T]) -> tuple[SourceClip, T]:
@@ -76,14 +78,14 @@ class Setup:
         """The portrait that was given for a clip, or None."""
         return self.portraits[index % len(self.portraits)] if self.portraits else None
 
-    def late(self, truth: Truth, clip: SourceClip) -> dict[str, Any] | None:
+    def late(self, clip: SourceClip) -> dict[str, Any] | None:
         """The offset of a clip's sound, if it is asked for: of the whole clip, for a longer one is surer."""
         if self.offset_of is None:
             return None
         if clip.sound is None:
             return {"seconds": 0.0, "reason": "no sound: the lips follow the pictures"}
         try:
-            return self.offset_of(clip.video if clip.sound == clip.video else truth.video)
+            return self.offset_of(clip.video, clip.sound)
         except InputError as error:
             return {"seconds": None, "reason": str(error)}
 
@@ -124,11 +126,11 @@ def _self_driving(setup: Setup, index: int, *, expression: str | None = None) ->
     truth = setup.studio.truth(clip, portrait)
     name = clip.name + ending
     generated = setup.studio.perform(name, portrait, drivers, truth.fps, truth.frames, clip.sound)
-    late = setup.late(truth, clip)
+    late = setup.late(clip)
     skip = 1 + (portrait.frame or 0)
     pair = Pair(name, generated, truth.video, setup.judges, skip=skip, sound_late=(late or {}).get("seconds"))
     metrics = METRICS if expression is None else (*MOTION, "csim", "lmd")
-    return Trial(name, ((pair, metrics),), _about(portrait, drivers, truth, late, skip))
+    return Trial(name, ((pair, metrics),), _about(setup, portrait, drivers, truth, late, skip))
 
 
 def _ablation(setup: Setup, index: int) -> Trial:
@@ -143,7 +145,7 @@ def _cross_expression(setup: Setup, index: int) -> Trial:
     drivers = _drivers(clip) | {"expression": str(other.video)}
     name = f"{clip.name}__{other.name}"
     generated = setup.studio.perform(name, portrait, drivers, truth.fps, truth.frames, clip.sound)
-    late = setup.late(truth, clip)
+    late = setup.late(clip)
     spoken = Pair(name, generated, truth.video, setup.judges, sound_late=(late or {}).get("seconds"))
     feeling = Pair(name, generated, felt.video, setup.judges)
     known: tuple[tuple[Pair, tuple[str, ...]], ...] = (
@@ -151,7 +153,9 @@ def _cross_expression(setup: Setup, index: int) -> Trial:
         (feeling, OF_FACTORS["expression"]),
     )
     return Trial(
-        name, (*known, _likeness(setup, name, generated, portrait)), _about(portrait, drivers, truth, late, 0)
+        name,
+        (*known, _likeness(setup, name, generated, portrait)),
+        _about(setup, portrait, drivers, truth, late, 0),
     )
 
 
@@ -172,12 +176,12 @@ def _driven_by_another(
     truth = setup.studio.truth(clip, portrait)
     name = f"{called}__{clip.name}{ending}"
     generated = setup.studio.perform(name, portrait, drivers, truth.fps, truth.frames, clip.sound)
-    late = setup.late(truth, clip)
+    late = setup.late(clip)
     moved = Pair(name, generated, truth.video, setup.judges, sound_late=(late or {}).get("seconds"))
     felt = OF_FACTORS["expression"] if drivers["expression"] != "hold" else ()
     metrics = tuple(m for m in (*MOTION, *felt) if m != "lmd_m")
     likeness = _likeness(setup, name, generated, portrait)
-    return Trial(name, ((moved, metrics), likeness), _about(portrait, drivers, truth, late, 0))
+    return Trial(name, ((moved, metrics), likeness), _about(setup, portrait, drivers, truth, late, 0))
 
 
 PROTOCOLS = {
@@ -243,11 +247,16 @@ def _likeness(setup: Setup, name: str, generated: Path, portrait: Portrait) -> t
 
 
 def _about(
-    portrait: Portrait, drivers: dict[str, str], truth: Truth, late: dict[str, Any] | None, skip: int
+    setup: Setup,
+    portrait: Portrait,
+    drivers: dict[str, str],
+    truth: Truth,
+    late: dict[str, Any] | None,
+    skip: int,
 ) -> dict[str, Any]:
     return {
         "portrait": describe(portrait),
-        "drivers": {factor: Path(driver).name for factor, driver in drivers.items()},
+        "drivers": {factor: place(driver, setup.data) for factor, driver in drivers.items()},
         "fps": str(truth.fps),
         "frames": truth.frames,
         "truth_crop": truth.crop,

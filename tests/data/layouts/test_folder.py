@@ -9,6 +9,7 @@ import pytest
 from pdfgc.data.layouts import list_jobs
 from pdfgc.data.layouts.folder import guess_identity
 from pdfgc.errors import InputError
+from pdfgc.report_folders import make_marked
 
 
 @pytest.fixture
@@ -53,6 +54,13 @@ def test_damaged_tables_are_said(clips: Path, tmp_path: Path) -> None:
     table.write_text("file\tidentity\nwall_01.MP4\tanna\nx.mp4\tanna\tjoy\tmore\n")
     with pytest.raises(InputError, match=r"at most 2 entries .* line 3 has more"):
         list_jobs(clips, "folder", table)
+
+
+def test_what_a_report_made_is_no_clip(clips: Path) -> None:
+    make_marked(clips / "out" / "generated")
+    (clips / "out" / "generated" / "talk.mp4").touch()
+    assert [job.name for job in list_jobs(clips)] == ["eileen/talk.mp4", "wall_01.MP4"]
+    assert [job.name for job in list_jobs(clips / "out" / "generated")] == ["talk.mp4"], "it was named itself"
 
 
 def test_unfinished_videos_are_passed_over(clips: Path) -> None:

@@ -14,7 +14,7 @@ PARTS = ("cache", "generated", "portraits", "truth")
 MARK = ".made-by-pdfgc"
 """File that marks such a folder."""
 
-_ABOUT = "Files in this folder were made by pdfgc evaluate; it never reads them as clips of a data set.\n"
+_ABOUT = "Files in this folder were made by pdfgc evaluate; pdfgc never reads them as clips of a data set.\n"
 
 
 def check_report(report: Path) -> None:
