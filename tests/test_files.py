@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from pdfgc.errors import InputError
-from pdfgc.files import BLOCK, atomic_path, check_output, make_folder, sha256_of
+from pdfgc.files import BLOCK, atomic_path, check_output, make_folder, remove_unfinished, sha256_of
 
 
 def test_the_file_appears_when_the_block_ends(tmp_path: Path) -> None:
@@ -76,3 +77,25 @@ def test_a_file_in_the_place_of_a_folder_is_said(tmp_path: Path) -> None:
     for place in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(InputError, match="a file is in its place"):
             make_folder(place)
+
+
+def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    kept = [tmp_path / name for name in ("a.part.mp4", ".hidden.part.mp4", ".a.12.party", "below/.lock")]
+    with atomic_path(tmp_path / "below" / "a.mp4") as video, atomic_path(tmp_path / "bare") as bare:
+        left = [Path(shutil.copy(path, f"{path}.copy")) for path in (_touched(video), _touched(bare))]
+    for copy, path in zip(left, (video, bare), strict=True):
+        copy.rename(path)  # as after `kill -9`
+    for path in kept:
+        path.touch()
+    remove_unfinished(tmp_path)
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == {
+        *kept,
+        tmp_path / "below" / "a.mp4",
+        tmp_path / "bare",
+    }
+
+
+def _touched(path: Path) -> Path:
+    path.touch()
+    return path

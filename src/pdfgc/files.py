@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,10 @@ from pdfgc.errors import InputError
 
 BLOCK = 1 << 20
 """Bytes read at once."""
+
+
+_UNFINISHED = re.compile(r"\..+\.\d+\.part(\.[^.]+)?")
+"""Temporary names that `atomic_path` gives."""
 
 
 def sha256_of(path: Path) -> str:
@@ -77,6 +82,16 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Deletes what killed processes left of `atomic_path` in a folder and its sub-folders.
+
+    Only for a folder whose lock is held (`lock.locked`): nothing tells them from files that others are writing now.
+    """
+    for path in folder.rglob(".*.part*"):
+        if _UNFINISHED.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def _usual_mode() -> int:

@@ -8,8 +8,11 @@ from pathlib import Path
 
 from pdfgc.errors import InputError
 
-PARTS = ("cache", "generated", "portraits", "truth")
-"""Folders of a report that hold videos and pictures."""
+OWN = ("generated", "portraits", "truth")
+"""Folders that only the report itself writes to."""
+
+PARTS = ("cache", *OWN)
+"""Folders of a report that hold videos and pictures; other reports may share the cache."""
 
 MARK = ".made-by-pdfgc"
 """File that marks such a folder."""

@@ -193,16 +193,37 @@ sys.exit(code)
     assert call(tmp_path / "whole", -1) == (0, 36)
     assert call(data / "killed", 25)[0] == -9
     assert (data / "killed" / "generated" / "anna_0.mp4").exists()
+    # A video of so few frames waits in the coder whole; of a longer one, the kill leaves what was written.
+    (data / "killed" / "generated" / ".bob_0.mp4.123.part.mp4").write_bytes(b"half")
     assert {clip.name for clip in list_test_clips(data, "folder", None, None, 0, data / "other")} == {
         "anna_0",
         "bob_0",
     }, "what the killed run made is no clip"
     assert call(data / "killed", -1) == (0, 16), "the first clip was finished"
+    assert not list((data / "killed").rglob(".*.part*"))
     whole, killed = (
         json.loads((folder / "results.json").read_text()) | {"date": None}
         for folder in (tmp_path / "whole", data / "killed")
     )
     assert whole == killed
+
+
+def test_one_process_at_a_time_works_on_a_report(model: FakeModel, data: Path, tmp_path: Path) -> None:
+    report = tmp_path / "out"
+    (report / "generated").mkdir(parents=True)
+    held = report / "generated" / ".anna_0.mp4.123.part.mp4"
+    held.touch()
+    program = (
+        "import sys; from pathlib import Path; from pdfgc.lock import locked\n"
+        "with locked(Path(sys.argv[1]), '', ''): print('locked', flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", program, str(report)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None and other.stdout.readline() == "locked\n"
+        with pytest.raises(InputError, match=rf"process {other.pid} on \S+ is evaluating into .*--report"):
+            protocol_commands.self_driving(data=data, report=report, metrics="psnr")
+        assert held.exists(), "the other process may be writing it"
+        other.communicate("")
 
 
 def test_what_cannot_be_used_is_left_out_with_its_reason(

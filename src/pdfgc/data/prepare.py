@@ -31,7 +31,7 @@ from pdfgc.data.layouts import Layout, list_jobs
 from pdfgc.data.rejection import Rejection
 from pdfgc.data.settings import PrepareSettings
 from pdfgc.errors import InputError
-from pdfgc.files import atomic_path, make_folder
+from pdfgc.files import atomic_path, make_folder, remove_unfinished
 from pdfgc.lock import locked
 from pdfgc.progress import track
 
@@ -129,7 +129,7 @@ def prepare(
     target = make_folder(Path(output).resolve())
     with locked(target, "preparing into", "another output folder"):
         _check_settings(target / "settings.json", settings)
-        _remove_unfinished(target)
+        remove_unfinished(target)
         _prepare_missing(jobs, target, settings, workers, engine)
         return write_index(target)
 
@@ -221,12 +221,6 @@ def _entry(file: Path, clip: PreparedClip) -> dict[str, Any]:
 
 def _record_path(target: Path, job: Job) -> Path:
     return target / "records" / f"{job.name}.json"
-
-
-def _remove_unfinished(target: Path) -> None:
-    """Deletes the temporary files that a killed run left (see `files.atomic_path`)."""
-    for path in target.rglob(".*.part*"):
-        path.unlink()
 
 
 def _check_settings(path: Path, settings: PrepareSettings) -> None:

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pdfgc.errors import InputError
+from pdfgc.files import make_folder, remove_unfinished
+from pdfgc.lock import locked
 from pdfgc.progress import say
-from pdfgc.report_folders import make_marked
+from pdfgc.report_folders import OWN, make_marked
 
 if TYPE_CHECKING:
     from pdfgc.evaluation.evidence import Identity
@@ -45,7 +47,7 @@ def open_judges(
     inception: Path | None = None,
     emoca: Path | None = None,
 ) -> Iterator[Judges]:
-    """The judges of a report.
+    """The judges of a report, which no other process works on meanwhile; what killed ones left half-written is removed.
 
     Args:
         report: its folder.
@@ -53,7 +55,7 @@ def open_judges(
         syncnet, inception, emoca: weights, see `Judges`.
 
     Raises:
-        InputError: weights that are none.
+        InputError: weights that are none, or another process works on the report.
     """
     from pdfgc.evaluation.judges import Judges
     from pdfgc.evaluation.store import ArrayStore
@@ -62,7 +64,9 @@ def open_judges(
     folder = cache or report / "cache"
     make_marked(folder)
     store = ArrayStore(folder)
-    with FaceTracker() as tracker:
+    with locked(make_folder(report), "evaluating into", "another --report"), FaceTracker() as tracker:
+        for name in OWN:
+            remove_unfinished(report / name)
         judges = Judges(tracker, _recogniser(), store, syncnet=syncnet, inception=inception, emoca=emoca)
         judges.load_given()
         yield judges
