@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import weakref
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -78,6 +80,27 @@ def test_audio_moves_the_lips_and_sets_the_length(avatar: Avatar, tone: Path, tu
     assert yaw[:22] == [0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0, 2, 4, 6]
     assert show.track.eyes[:, BLINK] == pytest.approx(0.1, abs=0.01)  # held from the portrait
     assert show.track.expression[:, 0] == pytest.approx(0.4, abs=0.01)
+
+
+def test_drivers_are_let_go_before_speech_is_encoded(
+    avatar: Avatar, tone: Path, turn: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, alive = FakeModel(), []
+    smooth, encode = model.smooth, model.encode_speech
+
+    def watch(track: MotionTrack, strength: float) -> MotionTrack:
+        smoothed = smooth(track, strength)
+        alive.append(weakref.ref(smoothed))
+        return smoothed
+
+    def look(wave: Iterable[np.ndarray], fps: Fraction) -> Iterator[np.ndarray]:
+        assert [track() for track in alive] == [None]
+        return encode(wave, fps)
+
+    monkeypatch.setattr(model, "smooth", watch)
+    monkeypatch.setattr(model, "encode_speech", look)
+    monkeypatch.setattr(avatar, "model", model)
+    assert len(avatar.animate(audio=tone, pose=turn)) == 26
 
 
 def test_frames_are_rendered_in_small_batches(avatar: Avatar, tone: Path) -> None:

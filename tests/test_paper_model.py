@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from fractions import Fraction
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from pdfgc.face.paper_view import view_box
 from pdfgc.face.tracker import Face
 from pdfgc.media.audio import SPEECH_RATE
 from pdfgc.model import Model, load
-from pdfgc.motion import MotionTrack
+from pdfgc.motion import FACTORS, MotionTrack
 from pdfgc.networks.mel import log_mel, paper_filters, paper_window, to_rms
 from pdfgc.paper_model import PaperModel
 from test_avatar import write_wav
@@ -162,6 +163,27 @@ def test_aligned_folders_make_tracks(
     assert len(MotionTrack.load(tmp_path / "a.safetensors")) == 12
     assert main([str(word) for word in [*words[:3], "-o", tmp_path / "b.safetensors"]]) == 2
     assert "aligned pictures are for models of preset paper" in capsys.readouterr().err
+
+
+def test_codes_of_a_long_driver_are_held_once(model: PaperModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    length = 4000
+    picture = np.zeros((224, 224, 3), np.uint8)
+    frames = ((picture, Fraction(n, 25)) for n in range(length))
+    monkeypatch.setattr("pdfgc.aligned.frames_until", lambda *_: frames)
+    monkeypatch.setattr(model, "cut_aligned", lambda _: picture[:1, :1])
+    monkeypatch.setattr(
+        model,
+        "encode_pictures",
+        lambda crops: {name: np.ones((len(crops), size), np.float32) for name, size in FACTORS.items()},
+    )
+    tracemalloc.start()
+    try:
+        track = read_aligned("long.mp4", model)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(track) == length
+    assert peak < 1.7 * 4 * length * sum(FACTORS.values())
 
 
 def test_the_blink_and_gaze_of_the_release(model: PaperModel, folder: Path) -> None:

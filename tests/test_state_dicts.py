@@ -49,6 +49,13 @@ def test_files_of_another_kind_are_one_sentence(tmp_path: Path, content: bytes) 
         read_tensors(tmp_path / "file.pth")
 
 
+@pytest.mark.parametrize("content", [b"", b"hello world\n"])
+def test_files_of_which_torch_says_nothing_get_a_reason(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "text.pth").write_bytes(content)
+    with pytest.raises(InputError, match=r"\(PyTorch did not write it, or not all of it is there\)$"):
+        read_tensors(tmp_path / "text.pth")
+
+
 def test_broken_and_absent_files_are_one_sentence_each(tmp_path: Path) -> None:
     torch.save({"a": torch.zeros(1000)}, tmp_path / "file.pth")
     whole = (tmp_path / "file.pth").read_bytes()

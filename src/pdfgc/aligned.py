@@ -64,13 +64,15 @@ def read_aligned(
     """
     looking = require_aligned(model)
     times: list[Fraction] = []
-    parts: list[dict[str, np.ndarray]] = []
+    rows = {name: bytearray() for name in FACTORS}  # grows in place: joined arrays would be there twice
     frames = frames_until(Path(path), exact_rate(fps), until, f"motion of {Path(path).name}")
     while batch := list(islice(frames, BATCH)):
         times.extend(time for _, time in batch)
-        parts.append(looking.encode_pictures(np.stack([looking.cut_aligned(image) for image, _ in batch])))
+        codes = looking.encode_pictures(np.stack([looking.cut_aligned(image) for image, _ in batch]))
+        for name, row in rows.items():
+            row.extend(codes[name].astype(np.float32, copy=False).tobytes())
     return MotionTrack.from_codes(
-        {name: np.concatenate([part[name] for part in parts]) for name in FACTORS},
+        {name: np.frombuffer(rows[name], np.float32).reshape(-1, size) for name, size in FACTORS.items()},
         times=times,
         metadata={"model": model.fingerprint, "preset": model.preset, "source": Path(path).name},
     )

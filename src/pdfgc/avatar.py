@@ -178,6 +178,7 @@ class Avatar:
         length = longest(parts) if length is None else length
         frames = frame_count(length, rate)
         codes, found = _sample(parts, rate, frames, loop)
+        del drivers, parts  # every factor of whole drivers, as large as the result
         if spoken and audio is not None:
             codes["lips"] = self._speak(audio, rate, frames)
         names = {slot: _name(driver) for slot, driver in chosen.items()}

@@ -229,8 +229,10 @@ def read_motion(
             log.warning("%s: no face in %d of %d frames", path, len(seen.found) - count, len(seen.found))
         codes = _encode(Path(path), model, seen, rate)
     rows, kept = _fill(seen.found, missing)
+    if count < len(seen.found):  # otherwise they are those rows already
+        codes = {name: values[rows] for name, values in codes.items()}
     return MotionTrack.from_codes(
-        {name: values[rows] for name, values in codes.items()},
+        codes,
         times=[seen.times[n] for n in kept],
         found=seen.found[kept],
         metadata={

@@ -124,7 +124,10 @@ class MotionTrack:
             ticks, time_base = to_ticks(times)
         else:
             ticks, time_base = np.arange(count), 1 / exact_rate(25 if fps is None else fps)
-        full = {name: codes.get(name, np.zeros((count, size), np.float32)) for name, size in FACTORS.items()}
+        full = {
+            name: codes[name] if name in codes else np.zeros((count, size), np.float32)
+            for name, size in FACTORS.items()
+        }
         return cls(
             ticks=ticks,
             time_base=time_base,

@@ -57,8 +57,9 @@ def read_tensors(path: Path, what: str = STATE_DICT, *, name: str | None = None)
         try:
             loaded: Any = torch.load(file, map_location="cpu", weights_only=True)
         except _UNREADABLE as error:
-            reason = str(error).partition("\n")[0]
-            raise InputError(f"expected {what} in {name}, but it cannot be read as one ({reason})") from error
+            raise InputError(
+                f"expected {what} in {name}, but it cannot be read as one ({_reason(error)})"
+            ) from error
     for wrapper in _WRAPPERS:
         if isinstance(loaded, Mapping) and isinstance(loaded.get(wrapper), Mapping):
             loaded = loaded[wrapper]
@@ -67,6 +68,12 @@ def read_tensors(path: Path, what: str = STATE_DICT, *, name: str | None = None)
     if not tensors:
         raise InputError(f"expected {what} in {name}, names and tensors, but it holds something else")
     return tensors
+
+
+def _reason(error: Exception) -> str:
+    """What torch says in its first sentence, where it is one; of other people's text it names a number or nothing."""
+    first = str(error).partition("\n")[0].partition(". ")[0]
+    return first if " " in first else "PyTorch did not write it, or not all of it is there"
 
 
 def load_weights(network: nn.Module, path: Path, what: str) -> None:

@@ -7,14 +7,15 @@ import torch
 import torch.nn.functional as F
 
 from pdfgc.networks.paper import winograd
+from pdfgc.networks.paper.generator import blur
 from pdfgc.networks.paper.winograd import WinogradConv, WinogradDoubling
 
 SHAPES = [(1, 4, 4), (2, 8, 12), (3, 28, 28)]
 
 
-@pytest.fixture(params=[1, 1 << 16, 1 << 30], autouse=True)
-def strip_bytes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setattr(winograd, "_STRIP_BYTES", request.param)
+@pytest.fixture(params=[1, 12, 1 << 30], autouse=True)
+def strip_tiles(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr(winograd, "_STRIP_TILES", request.param)
     return int(request.param)
 
 
@@ -30,20 +31,32 @@ def test_it_is_the_plain_convolution(batch: int, height: int, width: int) -> Non
     assert torch.equal(x, before)
 
 
-@pytest.mark.parametrize(("batch", "height", "width"), [*SHAPES, (2, 8, 5)])
-def test_doubling_is_the_plain_transposed_convolution(batch: int, height: int, width: int) -> None:
+@pytest.mark.parametrize("numbers", [1, 1000, 1 << 30])
+@pytest.mark.parametrize(("batch", "height", "width"), SHAPES)
+def test_doubling_is_the_plain_transposed_convolution_and_low_pass(
+    batch: int, height: int, width: int, numbers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(winograd, "_FILTER_NUMBERS", numbers)
     torch.manual_seed(0)
     x, weight, scale = torch.randn(batch, 5, height, width), torch.randn(5, 7, 3, 3), torch.randn(batch, 5)
-    expected = F.conv_transpose2d(x * scale[:, :, None, None], weight, stride=2)
-    found = WinogradDoubling(weight)(x.permute(0, 2, 3, 1), scale).permute(0, 3, 1, 2)
+    before, conv = x.clone(), WinogradDoubling(weight)
+    doubled = F.conv_transpose2d(x * scale[:, :, None, None], weight, stride=2)
+    expected = blur(doubled, pad=(1, 1))
+    found = conv(x.permute(0, 2, 3, 1), scale).permute(0, 3, 1, 2)
     assert found.shape == expected.shape
-    assert torch.allclose(found, expected, atol=1e-4)
+    assert torch.allclose(found, expected, atol=2e-4)
+    plain = conv(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+    assert torch.allclose(plain, blur(F.conv_transpose2d(x, weight, stride=2), pad=(1, 1)), atol=2e-4)
+    assert torch.equal(x, before)
 
 
-def test_strips_are_finished_once_each(strip_bytes: int) -> None:
+@pytest.mark.parametrize("double", [False, True])
+def test_rows_are_finished_once_each(double: bool) -> None:
     x, weight = torch.randn(1, 16, 12, 5), torch.randn(5, 5, 3, 3)
-    conv, rows = WinogradConv(weight), torch.arange(16.0)[None, :, None, None]
+    conv = WinogradDoubling(weight) if double else WinogradConv(weight)
     plain = conv(x)
+    count = plain.shape[1]
+    rows = torch.arange(float(count))[None, :, None, None]
     seen: list[slice] = []
 
     def finish(strip: torch.Tensor, which: slice) -> None:
@@ -51,8 +64,7 @@ def test_strips_are_finished_once_each(strip_bytes: int) -> None:
         strip.add_(rows[:, which])
 
     assert torch.allclose(conv(x, finish=finish), plain + rows, atol=1e-5)
-    assert len(seen) == (4 if strip_bytes == 1 else 1)
-    assert sorted(r for part in seen for r in range(16)[part]) == list(range(16))
+    assert sorted(r for part in seen for r in range(count)[part]) == list(range(count))
 
 
 def test_many_channels_are_summed_exactly_enough() -> None:
