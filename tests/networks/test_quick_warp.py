@@ -10,10 +10,10 @@ from pdfgc.face.geometry import MESH_POINTS, apply_pose, canonical_face
 from pdfgc.model_parts import to_pixels
 from pdfgc.networks import quick_warp
 from pdfgc.networks.mesh_warp import MeshWarpGenerator
-from pdfgc.networks.paper.winograd import WinogradConv
 from pdfgc.networks.quick_warp import QuickGenerator
 from pdfgc.networks.sketch import draw_sketches
 from pdfgc.networks.triangles import draw_triangles
+from pdfgc.networks.winograd import WinogradConv
 
 
 def random_generator(channels: int, context: int) -> MeshWarpGenerator:

@@ -34,9 +34,9 @@ from pdfgc.networks.mesh_warp import (
     resize,
     warp,
 )
-from pdfgc.networks.paper.winograd import TILE, WinogradConv
 from pdfgc.networks.phases import PHASES, centres_in_phases, double_in_phases, from_phases, in_phases
 from pdfgc.networks.sketch import SKETCH_CHANNELS
+from pdfgc.networks.winograd import TILE, WinogradConv
 
 _SLOPE = 0.1
 _WINOGRAD_CHANNELS, _WINOGRAD_SIDE = 96, 16

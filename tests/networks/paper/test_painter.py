@@ -9,7 +9,7 @@ from torch import Tensor
 from golden_rule import fill
 from pdfgc.networks.paper.generator import Generator
 from pdfgc.networks.paper.painter import Painter
-from pdfgc.networks.paper.winograd import WinogradConv, WinogradDoubling
+from pdfgc.networks.winograd import WinogradConv, WinogradDoubling
 from slow_generator import paint
 
 

@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pdfgc.networks.paper.generator import Generator, ModulatedConv, blur_kernel, double
-from pdfgc.networks.paper.winograd import TILE, WinogradConv, WinogradDoubling
+from pdfgc.networks.winograd import TILE, WinogradConv, WinogradDoubling
 
 _SLOPE, _GAIN = 0.2, 2**0.5
 _EPS = 1e-8

@@ -6,9 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from pdfgc.networks.paper import winograd
+from pdfgc.networks import winograd
 from pdfgc.networks.paper.generator import blur
-from pdfgc.networks.paper.winograd import WinogradConv, WinogradDoubling
+from pdfgc.networks.winograd import WinogradConv, WinogradDoubling
 
 SHAPES = [(1, 4, 4), (2, 8, 12), (3, 28, 28)]
 
