@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+import numpy as np
 import pytest
 import torch
 
@@ -30,3 +31,19 @@ def test_pieces_come_back_in_order_from_threads_of_one_core_each() -> None:
 def test_an_error_in_a_piece_is_raised() -> None:
     with pytest.raises(ZeroDivisionError):
         Threads(2).map(lambda number: 1 // number, [1, 0])
+
+
+def test_rows_come_back_in_order_and_one_alone_is_divided() -> None:
+    threads = Threads(2)
+    seen: list[tuple[int, str]] = []
+
+    def work(rows: torch.Tensor) -> np.ndarray:
+        seen.append((len(rows), threading.current_thread().name))
+        return rows.numpy() * 2
+
+    assert threads.over_rows(work, torch.arange(5)).tolist() == [0, 2, 4, 6, 8]
+    assert sorted(count for count, _ in seen) == [2, 3]
+    assert all(name.startswith("pdfgc") for _, name in seen)
+    seen.clear()
+    threads.over_rows(work, torch.arange(1))
+    assert seen == [(1, threading.current_thread().name)]

@@ -213,9 +213,7 @@ class Model:
         if self.painter is not None:
             return self.painter(portrait, driving)
         if self._quick is not None:
-            share = -(-len(driving) // self._threads.count)
-            parts = self._threads.map(lambda part: self._paint_quickly(portrait, part), driving.split(share))
-            return np.concatenate(parts)
+            return self._threads.over_rows(lambda part: self._paint_quickly(portrait, part), driving)
         return self._paint(portrait, driving)
 
     @cached_property

@@ -29,6 +29,7 @@ from pdfgc.motion import FACTORS, MotionTrack
 from pdfgc.networks.paper.build import make_appearance, make_generator, make_motion, make_speech
 from pdfgc.networks.paper.painter import Painter
 from pdfgc.networks.speech_mel import MelHearing
+from pdfgc.parallel import Threads
 from pdfgc.training.results import Result
 
 if TYPE_CHECKING:
@@ -169,15 +170,21 @@ class PaperModel:
     @torch.inference_mode()
     def encode_pictures(self, crops: np.ndarray) -> dict[str, np.ndarray]:
         """Motion codes of `[T, S, S, 3]` uint8: `{factor: [T, D]}` float32, gains applied."""
-        parts = []
-        for start in range(0, len(crops), _PICTURES_AT_ONCE):
-            pictures = self._pictures(crops[start : start + _PICTURES_AT_ONCE])
-            with fast_autocast(self.device):
-                parts.append(self.motion(pictures))
+        firsts = range(0, len(crops), _PICTURES_AT_ONCE)
+        pieces = [crops[first : first + _PICTURES_AT_ONCE] for first in firsts]
+        parts = (
+            list(map(self._look, pieces)) if self._threads is None else self._threads.map(self._look, pieces)
+        )
         return {
             factor: self.gains[factor] * torch.cat([part[factor] for part in parts]).float().cpu().numpy()
             for factor in FACTORS
         }
+
+    @torch.inference_mode()
+    def _look(self, crops: np.ndarray) -> dict[str, Tensor]:
+        with fast_autocast(self.device):
+            codes: dict[str, Tensor] = self.motion(self._pictures(crops))
+        return codes
 
     @torch.inference_mode()
     def encode_speech(self, wave: Iterable[np.ndarray], fps: Fraction) -> Iterator[np.ndarray]:
@@ -247,7 +254,14 @@ class PaperModel:
         """
         if self.painter is not None:
             return self.painter(portrait, codes)
-        return to_pixels(self.paint(portrait.start, self.style(portrait, codes)))
+        paint, styles = self.paint, self.style(portrait, codes)
+        if self._threads is None:
+            return to_pixels(paint(portrait.start, styles))
+        return self._threads.over_rows(lambda part: to_pixels(paint(portrait.start, part)), styles)
+
+    @cached_property
+    def _threads(self) -> Threads | None:
+        return Threads(torch.get_num_threads()) if self.device.type == "cpu" else None
 
     @cached_property
     def paint(self) -> Callable[[Tensor, Tensor], Tensor]:

@@ -7,7 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import TypeVar
 
+import numpy as np
 import torch
+from torch import Tensor
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -28,12 +30,20 @@ class Threads:
         divided = torch.get_num_threads()
         self._pool = ThreadPoolExecutor(count, "pdfgc", initializer=_undivided)
         all_there = Barrier(count)
-        self.map(lambda _: all_there.wait(), range(count))
+        list(self._pool.map(lambda _: all_there.wait(), range(count)))
         torch.set_num_threads(divided)  # theirs is the default of threads to come otherwise
 
+    def over_rows(self, work: Callable[[Tensor], np.ndarray], rows: Tensor) -> np.ndarray:
+        """`work` on rows `[T, ...]` in one piece for each thread, what it gives put together again in order."""
+        return np.concatenate(self.map(work, rows.split(-(-len(rows) // self.count))))
+
     def map(self, work: Callable[[In], Out], pieces: Iterable[In]) -> list[Out]:
-        """What the pieces give, in order; the first error that one raises is raised here."""
-        return list(self._pool.map(work, pieces))
+        """What the pieces give, in order; the first error that one raises is raised here.
+
+        One piece alone is done in the calling thread, its steps divided.
+        """
+        todo = list(pieces)
+        return list(map(work, todo)) if len(todo) == 1 else list(self._pool.map(work, todo))
 
 
 def _undivided() -> None:
