@@ -68,7 +68,11 @@ def test_a_dry_run_looks_for_the_portraits_face(model: Path, faceless: Path, tmp
         (PORTRAIT, ["--audio", "nowhere.wav", "-o", "out.mp4"], "nowhere.wav"),
         (PORTRAIT, ["--pose", "broken.mp4", "-o", "out.mp4"], "broken.mp4"),
         (Path("nobody.jpg"), ["--pose", "idle", "-o", "out.mp4"], "nobody.jpg"),
-        (Path("broken.mp4"), ["--pose", "idle", "-o", "out.mp4"], "broken.mp4"),
+        (
+            Path("broken.mp4"),
+            ["--pose", "idle", "-o", "out.mp4"],
+            "broken.mp4 cannot be read as a picture or a video",
+        ),
         (PORTRAIT, ["--pose", "idle", "-o", "no/such/folder/out.mp4"], "no/such/folder"),
         (PORTRAIT, ["--pose", "idle", "-o", "out.mp4", "--quality", "99"], "quality"),
         (PORTRAIT, ["--pose", "idle", "-o", "out.mp4", "--fps", "0"], "0"),

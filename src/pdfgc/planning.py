@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from pdfgc.avatar import DEFAULT_FPS, choose_drivers, longest, stated_length
+from pdfgc.avatar import DEFAULT_FPS, choose_drivers, expecting_portrait, longest, stated_length
 from pdfgc.drivers import Driver
 from pdfgc.errors import InputError
 from pdfgc.idle import SECONDS as IDLE_SECONDS
@@ -122,7 +122,8 @@ def check_portrait(path: str | os.PathLike[str]) -> None:
     require_readable(path)
     if Path(path).is_dir():
         raise InputError(f"{os.fspath(path)} is a folder, but a portrait must be a picture or a video")
-    probe(path)
+    with expecting_portrait(path):
+        probe(path)
 
 
 def require_readable(path: str | os.PathLike[str]) -> None:
