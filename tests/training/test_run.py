@@ -111,6 +111,14 @@ def test_the_time_budget_is_shared_and_leaves_a_model(data: Path, tmp_path: Path
     assert set(read_result(tmp_path / "model.safetensors").about["stages"]) == {"stage1", "stage2-lips"}
 
 
+def test_an_unfinished_stage_is_told_of_once(
+    data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    train("all", data=data, run=tmp_path, preset="tiny", changes=CHANGES, max_minutes=0)
+    told = [record.getMessage() for record in caplog.records if "has not finished" in record.getMessage()]
+    assert told == ["stage1 has not finished its steps; later stages will build on its present state"]
+
+
 def test_all_again_goes_on_with_what_nothing_is_built_on(
     data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -19,7 +19,7 @@ import os
 import time
 from collections.abc import Iterable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +109,8 @@ class _Job:
     held_out: ClipSet
     run: Path
     device: torch.device
+    told: set[str] = field(default_factory=set)
+    """As `Results.told`."""
 
 
 def _train_stages(names: list[str], job: _Job, max_minutes: float | None) -> list[Outcome]:
@@ -149,7 +151,7 @@ def plan(
         f"{len(held_out)} clips of {len(held_out.identities)} people held out",
     ]
     for name in names:
-        setup = _setup(name, config, training, held_out, Path(run), pretend=True)
+        setup = _setup(name, config, training, held_out, Results(Path(run), name, pretend=True))
         lines += describe(_build(name, setup), config.stage(name).training)
     return "\n".join(lines)
 
@@ -182,10 +184,9 @@ def _require_packages(names: list[str], config: Config) -> None:
         require_tflite()
 
 
-def _setup(
-    name: str, config: Config, training: ClipSet, held_out: ClipSet, run: Path, pretend: bool = False
-) -> Setup:
-    return Setup(config, training, held_out, Results(run, name, pretend), run / name, run / "cache")
+def _setup(name: str, config: Config, training: ClipSet, held_out: ClipSet, earlier: Results) -> Setup:
+    run = earlier.run
+    return Setup(config, training, held_out, earlier, run / name, run / "cache")
 
 
 def _build(name: str, setup: Setup) -> Stage:
@@ -196,7 +197,8 @@ def _build(name: str, setup: Setup) -> Stage:
 def _train_stage(name: str, job: _Job, end: float) -> Outcome:
     """Trains one stage until a moment of `time.monotonic`, and writes its result."""
     config = job.config
-    setup = _setup(name, config, job.training, job.held_out, job.run)
+    earlier = Results(job.run, name, told=job.told)
+    setup = _setup(name, config, job.training, job.held_out, earlier)
     setup.cache.mkdir(exist_ok=True)
     setup.folder.mkdir(exist_ok=True)
     with distributed.first_then_others():
