@@ -170,6 +170,8 @@ def animate(
     if dry_run:
         view = avatar.view(size, paste_back=paste_back)
         say(f"would make {_summary(output, planned.frames, view.width, view.height, planned.fps)}")
+        for slot, mover in planned.movers.items():
+            say(f"  {slot}: {mover}")
         return
     performance = avatar.animate(
         lips=lips,
