@@ -153,7 +153,7 @@ def test_a_misfit_names_the_module(data: Path, tmp_path: Path) -> None:
 
 def test_held_out_people_are_not_trained_on(data: Path, tmp_path: Path) -> None:
     text = plan("all", data=data, run=tmp_path, preset="tiny", changes=["data.held_out=[person_0]"])
-    assert "4 clips of 2 people to train on, 2 clips of 1 people held out" in text
+    assert "4 clips of 2 people to train on, 2 clips of 1 person held out" in text
     assert "motion: 0.000 M parameters, trained" in text and "frozen: 0.000 M parameters, frozen" in text
     assert not list(tmp_path.iterdir())
     with pytest.raises(InputError, match="none is left"):

@@ -45,6 +45,7 @@ from pdfgc.training.results import (
     write_result,
 )
 from pdfgc.training.stage import Setup, Stage
+from pdfgc.wording import counted
 
 log = logging.getLogger(__name__)
 
@@ -147,13 +148,16 @@ def plan(
     training, held_out = load_clips(Path(data), config)
     lines = [
         f"preset {config.preset}, run {run}",
-        f"{len(training)} clips of {len(training.identities)} people to train on, "
-        f"{len(held_out)} clips of {len(held_out.identities)} people held out",
+        f"{_clips_of_people(training)} to train on, {_clips_of_people(held_out)} held out",
     ]
     for name in names:
         setup = _setup(name, config, training, held_out, Results(Path(run), name, pretend=True))
         lines += describe(_build(name, setup), config.stage(name).training)
     return "\n".join(lines)
+
+
+def _clips_of_people(clips: ClipSet) -> str:
+    return f"{counted(len(clips), 'clip')} of {counted(len(clips.identities), 'person', 'people')}"
 
 
 def load_clips(data: Path, config: Config) -> tuple[ClipSet, ClipSet]:
