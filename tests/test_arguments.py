@@ -84,10 +84,16 @@ def test_verbs_of_two_words_and_quiet() -> None:
     ("words", "sentence"),
     [
         ([], "VERB"),
-        (["boil"], "invalid choice: 'boil'"),
+        (["boil"], "kitchen does not know the verb boil (see kitchen --help)"),
+        (["coook"], "kitchen does not know the verb coook; did you mean cook?"),
+        (["sink", "wish"], "kitchen sink does not know the verb wish; did you mean wash?"),
         (["cook", "soup"], "-o/--output"),
         (["cook", "-o", "x"], "DISH"),
-        (["cook", "soup", "-o", "x", "--heat", "mild"], "invalid choice: 'mild'"),
+        (
+            ["cook", "soup", "-o", "x", "--heat", "mild"],
+            "kitchen cook does not know mild as --heat; choose from low, high",
+        ),
+        (["cook", "soup", "-o", "x", "--heat", "hihg"], "as --heat; did you mean high?"),
         (["cook", "soup", "-o", "x", "--minutes", "few"], "expected a whole number, but got 'few'"),
         (["cook", "soup", "-o", "x", "--rate", "1/0"], "expected a number such as 25"),
         (["cook", "soup", "-o", "x", "--hat", "low"], "the option --hat; did you mean --heat?"),

@@ -300,6 +300,9 @@ def test_portraits_without_a_face(tmp_path: Path) -> None:
         Avatar(FakeModel(), path)
     with pytest.raises(InputError, match=r"no\.such"):
         Avatar(FakeModel(), tmp_path / "no.such")
+    (tmp_path / "notes.txt").write_text("not a picture")
+    with pytest.raises(InputError, match=r"notes\.txt cannot be read as a picture or a video; a portrait"):
+        Avatar(FakeModel(), tmp_path / "notes.txt")
     with pytest.raises(InputError, match="folder"):
         Avatar(FakeModel(), tmp_path)
     with pytest.raises(InputError, match="uint8"):

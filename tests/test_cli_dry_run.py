@@ -49,7 +49,13 @@ def test_a_dry_run_follows_no_driver_and_writes_nothing(model: Path, faceless: P
         PORTRAIT, "--pose", faceless, "--fps", "30", "--size", "96", "--model", model, "-o", out, "--dry-run"
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout == f"would make {out}: 15 frames of 96x96 pixels, 30 a second, 0.50 s\n"
+    assert done.stdout.splitlines() == [
+        f"would make {out}: 15 frames of 96x96 pixels, 30 a second, 0.50 s",
+        "  lips: hold, as the portrait shows it",
+        "  expression: hold, as the portrait shows it",
+        "  eyes: hold, as the portrait shows it",
+        f"  pose: {faceless}, 0.50 s",
+    ]
     assert list(tmp_path.iterdir()) == [faceless]
 
 
@@ -68,7 +74,11 @@ def test_a_dry_run_looks_for_the_portraits_face(model: Path, faceless: Path, tmp
         (PORTRAIT, ["--audio", "nowhere.wav", "-o", "out.mp4"], "nowhere.wav"),
         (PORTRAIT, ["--pose", "broken.mp4", "-o", "out.mp4"], "broken.mp4"),
         (Path("nobody.jpg"), ["--pose", "idle", "-o", "out.mp4"], "nobody.jpg"),
-        (Path("broken.mp4"), ["--pose", "idle", "-o", "out.mp4"], "broken.mp4"),
+        (
+            Path("broken.mp4"),
+            ["--pose", "idle", "-o", "out.mp4"],
+            "broken.mp4 cannot be read as a picture or a video",
+        ),
         (PORTRAIT, ["--pose", "idle", "-o", "no/such/folder/out.mp4"], "no/such/folder"),
         (PORTRAIT, ["--pose", "idle", "-o", "out.mp4", "--quality", "99"], "quality"),
         (PORTRAIT, ["--pose", "idle", "-o", "out.mp4", "--fps", "0"], "0"),

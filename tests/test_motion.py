@@ -43,6 +43,13 @@ def test_what_a_track_says_of_itself() -> None:
     }
 
 
+def test_a_track_is_shown_in_one_line() -> None:
+    codes = {"lips": np.zeros((25, 500)), "pose": np.arange(25 * 6).reshape(25, 6)}
+    assert repr(MotionTrack.from_codes(codes)) == "MotionTrack(25 frames, 1.00 s, moving: pose)"
+    still = MotionTrack.still({"eyes": np.arange(6)})
+    assert repr(still) == "MotionTrack(1 frame, 0.00 s, nothing moves)"
+
+
 def test_uneven_times_are_kept_exactly() -> None:
     times = [Fraction(5) + t for t in (Fraction(0), Fraction(1, 30), Fraction(1, 12), Fraction(1, 4))]
     track = MotionTrack.from_codes({"pose": np.zeros((4, 6))}, times=times)

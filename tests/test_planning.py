@@ -83,3 +83,18 @@ def test_a_file_that_is_no_video(tmp_path: Path) -> None:
     text.write_text("not a video")
     with pytest.raises(InputError, match="notes"):
         plan({**NOBODY, "pose": str(text)})
+
+
+def test_what_moves_each_factor_is_told(clip: Path, tmp_path: Path) -> None:
+    face = tmp_path / "face.png"
+    Image.new("RGB", (8, 8)).save(face)
+    drivers = {**NOBODY, "expression": str(face), "eyes": "idle", "gaze": str(clip), "pose": "zero"}
+    assert plan(drivers, audio=SPEECH).movers == {
+        "lips": f"the speech in {SPEECH}",
+        "expression": f"{face}, a still",
+        "eyes": "idle, gentle blinks and sway",
+        "gaze": f"{clip}, 0.50 s",
+        "pose": "zero, the neutral position",
+    }
+    parts = plan({**NOBODY, "gaze": str(clip), "blink": "hold"}).movers
+    assert "eyes" not in parts and parts["blink"] == "hold, as the portrait shows it"

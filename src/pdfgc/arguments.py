@@ -8,7 +8,6 @@ and the shell.
 from __future__ import annotations
 
 import argparse
-import difflib
 import inspect
 import sys
 import types
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn, Union
 
 from pdfgc.errors import InputError
+from pdfgc.wording import nearest
 
 Verb = Callable[..., None]
 
@@ -107,6 +107,20 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raises the complaint instead of printing the usage before it."""
         raise InputError(f"{message} (see {self.prog} --help)")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Complains, in place of argparse's list of everything, of a word that is none of the choices."""
+        if action.choices is None or value in action.choices:
+            return
+        known = [str(choice) for choice in action.choices]
+        if isinstance(action, argparse._SubParsersAction):
+            what, otherwise = f"the verb {value}", f" (see {self.prog} --help)"
+        else:
+            name = "/".join(action.option_strings) or action.dest
+            what, otherwise = f"{value} as {name}", f"; choose from {', '.join(known)}"
+        near = nearest(str(value), known)
+        hint = f"; did you mean {near}?" if near else otherwise
+        raise InputError(f"{self.prog} does not know {what}{hint}")
 
 
 def _add_verb(branches: Any, name: str, function: Verb) -> None:
@@ -208,8 +222,8 @@ def _converter(kind: Any) -> Callable[[str], Any]:
 def _unknown(words: list[str], parser: argparse.ArgumentParser) -> str:
     word = words[0]
     known = [flag for action in parser._actions for flag in action.option_strings]
-    nearest = difflib.get_close_matches(word.split("=")[0], known, n=1)
-    hint = f"; did you mean {nearest[0]}?" if nearest else f" (see {parser.prog} --help)"
+    near = nearest(word.split("=")[0], known)
+    hint = f"; did you mean {near}?" if near else f" (see {parser.prog} --help)"
     what = "option" if word.startswith("-") else "argument"
     return f"{parser.prog} does not know the {what} {word}{hint}"
 

@@ -6,6 +6,7 @@ import json
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from fractions import Fraction
 from importlib.metadata import version
 from itertools import islice
@@ -16,7 +17,7 @@ import numpy as np
 
 from pdfgc.aligned import require_aligned
 from pdfgc.drivers import Driver, Drivers, Missing, MotionEncoder, Part, check_driver
-from pdfgc.errors import InputError
+from pdfgc.errors import InputError, NotMediaError
 from pdfgc.motion import BLINK, FACTORS, GAZE, MotionTrack
 from pdfgc.performance import Performance, Renderer, View, head_view, picture_view
 from pdfgc.progress import track as show_progress
@@ -258,8 +259,20 @@ def _pictures(portrait: str | os.PathLike[str] | np.ndarray) -> Iterator[np.ndar
 
     if Path(portrait).is_dir():
         raise InputError(f"{portrait} is a folder, but a portrait must be a picture or a video")
-    for frame in islice(read_frames(portrait), FIRST_FRAMES):
-        yield frame.image
+    with expecting_portrait(portrait):
+        for frame in islice(read_frames(portrait), FIRST_FRAMES):
+            yield frame.image
+
+
+@contextmanager
+def expecting_portrait(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Raises InputError in a portrait's words where what is read turns out to be no picture and no video."""
+    try:
+        yield
+    except NotMediaError as error:
+        raise InputError(
+            f"{os.fspath(path)} cannot be read as a picture or a video; a portrait must be one that shows a face"
+        ) from error
 
 
 def choose_drivers(

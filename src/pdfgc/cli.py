@@ -26,6 +26,7 @@ from pdfgc.evaluation import protocol_commands, study_commands, video_commands
 from pdfgc.export.command import export
 from pdfgc.files import check_output
 from pdfgc.progress import say
+from pdfgc.wording import counted
 
 if TYPE_CHECKING:
     from pdfgc.model import Model
@@ -170,6 +171,8 @@ def animate(
     if dry_run:
         view = avatar.view(size, paste_back=paste_back)
         say(f"would make {_summary(output, planned.frames, view.width, view.height, planned.fps)}")
+        for slot, mover in planned.movers.items():
+            say(f"  {slot}: {mover}")
         return
     performance = avatar.animate(
         lips=lips,
@@ -195,7 +198,7 @@ def animate(
 
 def _summary(output: Path, frames: int, width: int, height: int, fps: Fraction) -> str:
     seconds = float(frames / fps)
-    return f"{output}: {frames} frames of {width}x{height} pixels, {float(fps):g} a second, {seconds:.2f} s"
+    return f"{output}: {counted(frames, 'frame')} of {width}x{height} pixels, {float(fps):g} a second, {seconds:.2f} s"
 
 
 def motion(
@@ -229,7 +232,8 @@ def motion(
     else:
         track = read_motion(clip, encoder, missing=missing, fps=folder_fps)
     track.save(output)
-    say(f"{output}: {len(track)} frames, {float(track.duration):.2f} s, {track.found.mean():.0%} with a face")
+    frames = counted(len(track), "frame")
+    say(f"{output}: {frames}, {float(track.duration):.2f} s, {track.found.mean():.0%} with a face")
 
 
 def train(

@@ -15,6 +15,10 @@ class NoSoundError(InputError):
     """A file or video that is to be heard has no sound."""
 
 
+class NotMediaError(InputError):
+    """A file holds neither video nor sound that FFmpeg knows."""
+
+
 class NonFiniteError(RuntimeError):
     """A loss or a gradient became infinite or not a number; the message says where the batch was saved.
 

@@ -29,6 +29,7 @@ from pdfgc.timing import (
     to_ticks,
     unfold,
 )
+from pdfgc.wording import counted
 
 FACTORS = {"lips": 500, "expression": 30, "eyes": 6, "pose": 6}
 """Size of each factor's code, in the order in which the paper's generator takes them (spec section 1)."""
@@ -54,7 +55,7 @@ _FORMAT = "pdfgc.motion/1"
 _OWN_KEYS = ("format", "time_base", "frames", "duration")  # written by save, rebuilt from the arrays by load
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class MotionTrack:
     """The motion codes of a stretch of time.
 
@@ -146,6 +147,11 @@ class MotionTrack:
 
     def __len__(self) -> int:
         return len(self.ticks)
+
+    def __repr__(self) -> str:
+        moving = [name for name, values in self.codes.items() if np.any(values != values[0])]
+        what = f"moving: {', '.join(moving)}" if moving else "nothing moves"
+        return f"MotionTrack({counted(len(self), 'frame')}, {float(self.duration):.2f} s, {what})"
 
     @property
     def codes(self) -> dict[str, np.ndarray]:

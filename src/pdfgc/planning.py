@@ -11,12 +11,19 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from pdfgc.avatar import DEFAULT_FPS, choose_drivers, longest, stated_length
+from pdfgc.avatar import DEFAULT_FPS, choose_drivers, expecting_portrait, longest, stated_length
 from pdfgc.drivers import Driver
 from pdfgc.errors import InputError
 from pdfgc.idle import SECONDS as IDLE_SECONDS
 from pdfgc.motion import MotionTrack
 from pdfgc.timing import Number, exact_rate, frame_count
+
+_OF_WORDS = {
+    "hold": "hold, as the portrait shows it",
+    "zero": "zero, the neutral position",
+    "idle": "idle, gentle blinks and sway",
+}
+"""What `drivers.WORDS` do, for readers."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +53,13 @@ class Plan:
         frames: how many.
         fps: how many a second.
         tracks: the saved tracks among its drivers; whether they are of the right model, only a model can tell.
+        movers: what moves each factor, and gaze and blinks where they are named, in words.
     """
 
     frames: int
     fps: Fraction
     tracks: tuple[MotionTrack, ...]
+    movers: Mapping[str, str]
 
 
 def plan(
@@ -72,7 +81,7 @@ def plan(
         InputError: an input that does not exist or cannot be read, a number that cannot be used, nothing that moves.
     """
     rate = None if fps is None else exact_rate(fps)
-    chosen, _ = choose_drivers(drivers, track=track, has_audio=audio is not None)
+    chosen, spoken = choose_drivers(drivers, track=track, has_audio=audio is not None)
     if audio is not None:
         require_readable(audio)
     outlines = {slot: outline(driver, folder_fps=exact_rate(folder_fps)) for slot, driver in chosen.items()}
@@ -83,7 +92,23 @@ def plan(
     if rate is None:
         rate = (whole.fps if whole else None) or DEFAULT_FPS
     saved = [found.track for found in outlines.values() if found.track is not None]
-    return Plan(frame_count(length, rate), rate, tuple(saved))
+    movers = {slot: mover(driver, outlines[slot]) for slot, driver in chosen.items()}
+    if spoken:
+        movers = {"lips": f"the speech in {audio}", **movers}
+    if "gaze" in movers and "blink" in movers:
+        del movers["eyes"]  # together they are the whole of it
+    return Plan(frame_count(length, rate), rate, tuple(saved), movers)
+
+
+def mover(driver: Driver, found: Outline) -> str:
+    """A driver in words, with how long it moves."""
+    if isinstance(driver, MotionTrack):
+        name = "a motion track"
+    elif driver in _OF_WORDS:
+        return _OF_WORDS[os.fspath(driver)]
+    else:
+        name = os.fspath(driver)
+    return f"{name}, {float(found.duration):.2f} s" if found.moves else f"{name}, a still"
 
 
 def outline(driver: Driver, *, folder_fps: Fraction) -> Outline:
@@ -122,7 +147,8 @@ def check_portrait(path: str | os.PathLike[str]) -> None:
     require_readable(path)
     if Path(path).is_dir():
         raise InputError(f"{os.fspath(path)} is a folder, but a portrait must be a picture or a video")
-    probe(path)
+    with expecting_portrait(path):
+        probe(path)
 
 
 def require_readable(path: str | os.PathLike[str]) -> None:

@@ -60,7 +60,7 @@ def prepared(videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert summary.rejected == {"no face": 1, "unreadable": 1}
     assert (summary.sync, summary.licences) == ({"not checked": 1}, {"CC0": 1})
     assert str(summary) == (
-        "1 clips, 0.0 minutes, 1 people; rejected: 1 no face, 1 unreadable; sound: 1 not checked"
+        "1 clip, 0.0 minutes, 1 person; rejected: 1 no face, 1 unreadable; sound: 1 not checked"
     )
     return folder
 

@@ -7,7 +7,7 @@ from pdfgc import cli, progress
 from pdfgc.data import talking_head_3d
 
 
-@pytest.mark.parametrize(("words", "said"), [([], "heads: 1 videos\n"), (["--quiet"], "")])
+@pytest.mark.parametrize(("words", "said"), [([], "heads: 1 video\n"), (["--quiet"], "")])
 def test_heads_say_what_they_made_but_for_quiet(
     words: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

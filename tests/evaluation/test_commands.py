@@ -104,7 +104,7 @@ def test_a_dry_run_needs_no_model_and_writes_nothing(tmp_path: Path) -> None:
     write_clip(tmp_path / "a.mp4", performance(2))
     words = ["--data", str(tmp_path), "--report", str(tmp_path / "out"), "--dry-run"]
     done = _pdfgc("evaluate", "control", *words)
-    assert done.returncode == 0 and done.stdout.startswith("1 clips x 9 rows")
+    assert done.returncode == 0 and done.stdout.startswith("1 clip x 9 rows")
     assert not (tmp_path / "out").exists()
 
 

@@ -109,4 +109,6 @@ def test_a_summary_leaves_out_the_undefined_and_says_so() -> None:
     assert summary.settings["a"] == 1
     assert summary.settings["per_clip"] == {"min": 0.5, "median": 0.75, "max": 1.0}
     nothing = summarise(results[1:2])
-    assert nothing.value is None and "still" in (nothing.reason or "")
+    assert nothing.value is None and nothing.reason == "still"
+    nothing = summarise([results[1], MetricResult("r", None, "", 0, {}, "no face")])
+    assert nothing.reason == "undefined on every clip: still; no face"

@@ -286,7 +286,7 @@ def test_metrics_are_chosen_by_name() -> None:
     assert choose_metrics([], sound_offset=True) == METRICS
     assert set(METRICS) - set(choose_metrics([])) == {IN_STEP}
     assert choose_metrics(["lmd", "psnr"]) == ("psnr", "lmd")
-    with pytest.raises(InputError, match="got 'lpipz'"):
+    with pytest.raises(InputError, match=r"got 'lpipz'; did you mean lpips\?"):
         choose_metrics(["lpipz"])
 
 

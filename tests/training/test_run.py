@@ -111,6 +111,14 @@ def test_the_time_budget_is_shared_and_leaves_a_model(data: Path, tmp_path: Path
     assert set(read_result(tmp_path / "model.safetensors").about["stages"]) == {"stage1", "stage2-lips"}
 
 
+def test_an_unfinished_stage_is_told_of_once(
+    data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    train("all", data=data, run=tmp_path, preset="tiny", changes=CHANGES, max_minutes=0)
+    told = [record.getMessage() for record in caplog.records if "has not finished" in record.getMessage()]
+    assert told == ["stage1 has not finished its steps; later stages will build on its present state"]
+
+
 def test_all_again_goes_on_with_what_nothing_is_built_on(
     data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -145,7 +153,7 @@ def test_a_misfit_names_the_module(data: Path, tmp_path: Path) -> None:
 
 def test_held_out_people_are_not_trained_on(data: Path, tmp_path: Path) -> None:
     text = plan("all", data=data, run=tmp_path, preset="tiny", changes=["data.held_out=[person_0]"])
-    assert "4 clips of 2 people to train on, 2 clips of 1 people held out" in text
+    assert "4 clips of 2 people to train on, 2 clips of 1 person held out" in text
     assert "motion: 0.000 M parameters, trained" in text and "frozen: 0.000 M parameters, frozen" in text
     assert not list(tmp_path.iterdir())
     with pytest.raises(InputError, match="none is left"):

@@ -34,6 +34,7 @@ from pdfgc.errors import InputError
 from pdfgc.files import atomic_path, make_folder, remove_unfinished
 from pdfgc.lock import locked
 from pdfgc.progress import track
+from pdfgc.wording import counted
 
 if TYPE_CHECKING:
     from pdfgc.data.parts import PreparedClip
@@ -61,7 +62,8 @@ class Summary:
         reasons = _listed(self.rejected) or "none"
         sync = f"; sound: {_listed(self.sync)}" if self.sync else ""
         return (
-            f"{self.clips} clips, {self.minutes:.1f} minutes, {self.identities} people; "
+            f"{counted(self.clips, 'clip')}, {self.minutes:.1f} minutes, "
+            f"{counted(self.identities, 'person', 'people')}; "
             f"rejected: {reasons}{sync}"
         )
 

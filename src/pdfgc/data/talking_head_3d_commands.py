@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pdfgc.arguments import Option
 from pdfgc.progress import say
+from pdfgc.wording import counted
 
 
 def heads(
@@ -53,4 +54,4 @@ def heads(
         shapes=shapes,
         workers=workers,
     )
-    say(f"{output}: {len(videos)} videos")
+    say(f"{output}: {counted(len(videos), 'video')}")

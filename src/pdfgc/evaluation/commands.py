@@ -36,6 +36,7 @@ from pdfgc.evaluation.session import (
 from pdfgc.model_digest import weights_digest
 from pdfgc.progress import say
 from pdfgc.report_folders import check_report
+from pdfgc.wording import counted
 
 if TYPE_CHECKING:
     from pdfgc.evaluation.bench import Bench
@@ -83,8 +84,9 @@ def control(
     clips = list_test_clips(data, layout, test_list, limit, seed, report)
     pictures = None if portraits is None else list_portraits(portraits, report)
     if dry_run:
-        sources = "their own first faces" if pictures is None else f"{len(pictures)} portraits"
-        say(f"{len(clips)} clips x {len(ROWS)} rows of at most {seconds:g} s, on {sources}, into {report}")
+        sources = "their own first faces" if pictures is None else counted(len(pictures), "portrait")
+        videos = f"{counted(len(clips), 'clip')} x {counted(len(ROWS), 'row')}"
+        say(f"{videos} of at most {seconds:g} s, on {sources}, into {report}")
         say("\n".join(f"{clip.name}: {clip.video}, {clip.identity}" for clip in clips))
         return
     with _bench(model, report, cache, seconds) as (bench, about_model):

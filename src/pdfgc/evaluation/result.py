@@ -58,7 +58,9 @@ def summarise(results: Sequence[MetricResult]) -> MetricResult:
     settings["clips"] = len(results)
     settings["undefined"] = dict(undefined)
     if not len(values):
-        reason = "undefined on every clip: " + "; ".join(undefined)
+        reasons = "; ".join(undefined)
+        # One reason for all says it; that several are not one clip's must be said.
+        reason = reasons if len(undefined) == 1 else f"undefined on every clip: {reasons}"
         return MetricResult(first.name, None, first.unit, 0, settings, reason)
     settings["per_clip"] = {
         "min": float(values.min()),

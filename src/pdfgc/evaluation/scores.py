@@ -30,6 +30,7 @@ from pdfgc.evaluation.reconstruction import COEFFICIENTS
 from pdfgc.evaluation.result import MetricResult, summarise
 from pdfgc.evaluation.signals import MEASURES
 from pdfgc.evaluation.sound_lag import mouth_in_step
+from pdfgc.wording import nearest
 
 Factor = Literal["picture", "identity", "lips", "pose", "eyes", "expression", "face"]
 """What a metric judges; `face` is all motion together."""
@@ -331,7 +332,9 @@ def choose_metrics(names: Sequence[str], *, sound_offset: bool = False) -> tuple
     """
     unknown = [name for name in names if name not in METRICS]
     if unknown:
-        raise InputError(f"expected metrics out of {', '.join(METRICS)}, got {unknown[0]!r}")
+        near = nearest(unknown[0], METRICS)
+        hint = f"; did you mean {near}?" if near else ""
+        raise InputError(f"expected metrics out of {', '.join(METRICS)}, got {unknown[0]!r}{hint}")
     if not names:
         return tuple(name for name in METRICS if sound_offset or name != IN_STEP)
     return tuple(name for name in METRICS if name in names)

@@ -10,6 +10,7 @@ from pdfgc.arguments import Option
 from pdfgc.errors import InputError
 from pdfgc.files import atomic_path
 from pdfgc.progress import say
+from pdfgc.wording import counted
 
 
 def make(
@@ -47,7 +48,8 @@ def make(
         say("\n".join(f"{source.method}: {source.path}" for source in sources))
         return
     study = make_study(sources, output, drawn)
-    say(f"{output}: study {study}, {len(sources)} clips; participants open {output / 'page' / 'index.html'}")
+    page = output / "page" / "index.html"
+    say(f"{output}: study {study}, {counted(len(sources), 'clip')}; participants open {page}")
 
 
 def score(

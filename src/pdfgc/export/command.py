@@ -28,10 +28,11 @@ def export(
         InputError: a model that cannot be loaded, packages that are missing, a folder that cannot be written.
     """
     from pdfgc.export.folder import export as write
+    from pdfgc.export.readme import largest_difference
     from pdfgc.model import load
 
     content = write(load(model, device="cpu"), output)
     if not progress.is_quiet():
         for graph in content["graphs"]:
-            far = max(graph["differences"].values())
-            sys.stdout.write(f"{output / graph['file']}: largest difference from torch {far:.2g}\n")
+            far = largest_difference(graph)
+            sys.stdout.write(f"{output / graph['file']}: largest difference from torch {far}\n")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pdfgc.wording import counted
+
 _HEAD = """\
 # pdfgc {pdfgc}: preset `{preset}`, {size} px, as ONNX
 
@@ -31,6 +33,26 @@ def readme(content: Mapping[str, Any]) -> str:
     return "\n".join(parts) + "\n"
 
 
+def largest_difference(graph: Mapping[str, Any]) -> str:
+    """How far a network's outputs are from torch's at most; bytes and floats apart, for their units differ.
+
+    Args:
+        graph: one of `export.json`.
+    """
+    most: dict[str, float] = {}
+    for port in graph["outputs"]:
+        kind = port["type"]
+        most[kind] = max(most.get(kind, 0.0), graph["differences"][port["name"]])
+    return ", ".join(in_unit(value, kind) for kind, value in most.items())
+
+
+def in_unit(difference: float, kind: str) -> str:
+    """A difference of an output of a type, with its unit where that is bytes of a picture."""
+    if kind == "uint8":
+        return f"{counted(round(difference), 'grey level')} of 255"
+    return f"{difference:.2g}"
+
+
 def _table(graph: Mapping[str, Any]) -> str:
     rows = ["| | name | shape | type | what |", "|---|---|---|---|---|"]
     for side, ports in (("in", graph["inputs"]), ("out", graph["outputs"])):
@@ -42,5 +64,6 @@ def _table(graph: Mapping[str, Any]) -> str:
 
 def _limits(graph: Mapping[str, Any]) -> str:
     limits = [f"`{axis}` may be {least} to {most}." for axis, (least, most) in graph["limits"].items()]
-    far = ", ".join(f"{name} {value:.2g}" for name, value in graph["differences"].items())
+    kinds = {port["name"]: port["type"] for port in graph["outputs"]}
+    far = ", ".join(f"{name} {in_unit(value, kinds[name])}" for name, value in graph["differences"].items())
     return " ".join([*limits, f"Largest difference from torch when it was written: {far}."]) + "\n"

@@ -14,7 +14,7 @@ import av
 from av.container import InputContainer
 from av.stream import Discard, Disposition
 
-from pdfgc.errors import InputError, NoSoundError
+from pdfgc.errors import InputError, NoSoundError, NotMediaError
 
 PathLike = str | os.PathLike[str]
 _Decoded = TypeVar("_Decoded", av.VideoFrame, av.AudioFrame)
@@ -27,7 +27,7 @@ def open_media(path: PathLike) -> Iterator[InputContainer]:
     """Opens a local video or sound file for reading.
 
     Raises:
-        InputError: when there is no such file, or it holds neither video nor sound that FFmpeg knows.
+        InputError: when there is no such file; NotMediaError when it holds neither video nor sound that FFmpeg knows.
     """
     source = Path(path)
     if source.is_dir():
@@ -42,7 +42,7 @@ def open_media(path: PathLike) -> Iterator[InputContainer]:
         )
     except (av.FFmpegError, OSError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"{source} cannot be read as video or sound: {reason}") from error
+        raise NotMediaError(f"{source} cannot be read as video or sound: {reason}") from error
     with container:
         yield container
 

@@ -93,6 +93,8 @@ class Results:
     """Only stages that come before this one are seen; None sees all."""
     pretend: bool = False
     """Load nothing and miss nothing: for plans of stages whose earlier stages are not trained yet."""
+    told: set[str] = field(default_factory=set)
+    """Unfinished stages that were warned of; shared by the results of one call, so that each is said once."""
     used: dict[str, str] = field(default_factory=dict)
     """sha256 of the weights file of every stage that was loaded from: what a later stage depends on."""
     _read: dict[str, Result] = field(default_factory=dict)
@@ -117,7 +119,8 @@ class Results:
                     f"{self.run} has no result of {stage} yet; run `pdfgc train {stage}` in it first"
                 )
             result = read_result(path)
-            if not result.about["stages"][stage]["finished"]:
+            if not result.about["stages"][stage]["finished"] and stage not in self.told:
+                self.told.add(stage)
                 log.warning(
                     "%s has not finished its steps; later stages will build on its present state", stage
                 )
@@ -161,7 +164,7 @@ def write_model(run: Path) -> Path | None:
     tensors: dict[str, Tensor] = {}
     about: dict[str, Any] = {"stages": {}}
     for stage in results.stages():
-        result = results.of(stage)
+        result = read_result(results._path(stage))  # nothing is built on it here, so nothing is warned of
         tensors.update(result.tensors)
         about.update({key: value for key, value in result.about.items() if key != "stages"})
         about["stages"].update(result.about["stages"])

@@ -19,7 +19,7 @@ import os
 import time
 from collections.abc import Iterable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ from pdfgc.training.results import (
     write_result,
 )
 from pdfgc.training.stage import Setup, Stage
+from pdfgc.wording import counted
 
 log = logging.getLogger(__name__)
 
@@ -109,6 +110,8 @@ class _Job:
     held_out: ClipSet
     run: Path
     device: torch.device
+    told: set[str] = field(default_factory=set)
+    """As `Results.told`."""
 
 
 def _train_stages(names: list[str], job: _Job, max_minutes: float | None) -> list[Outcome]:
@@ -145,13 +148,16 @@ def plan(
     training, held_out = load_clips(Path(data), config)
     lines = [
         f"preset {config.preset}, run {run}",
-        f"{len(training)} clips of {len(training.identities)} people to train on, "
-        f"{len(held_out)} clips of {len(held_out.identities)} people held out",
+        f"{_clips_of_people(training)} to train on, {_clips_of_people(held_out)} held out",
     ]
     for name in names:
-        setup = _setup(name, config, training, held_out, Path(run), pretend=True)
+        setup = _setup(name, config, training, held_out, Results(Path(run), name, pretend=True))
         lines += describe(_build(name, setup), config.stage(name).training)
     return "\n".join(lines)
+
+
+def _clips_of_people(clips: ClipSet) -> str:
+    return f"{counted(len(clips), 'clip')} of {counted(len(clips.identities), 'person', 'people')}"
 
 
 def load_clips(data: Path, config: Config) -> tuple[ClipSet, ClipSet]:
@@ -182,10 +188,9 @@ def _require_packages(names: list[str], config: Config) -> None:
         require_tflite()
 
 
-def _setup(
-    name: str, config: Config, training: ClipSet, held_out: ClipSet, run: Path, pretend: bool = False
-) -> Setup:
-    return Setup(config, training, held_out, Results(run, name, pretend), run / name, run / "cache")
+def _setup(name: str, config: Config, training: ClipSet, held_out: ClipSet, earlier: Results) -> Setup:
+    run = earlier.run
+    return Setup(config, training, held_out, earlier, run / name, run / "cache")
 
 
 def _build(name: str, setup: Setup) -> Stage:
@@ -196,7 +201,8 @@ def _build(name: str, setup: Setup) -> Stage:
 def _train_stage(name: str, job: _Job, end: float) -> Outcome:
     """Trains one stage until a moment of `time.monotonic`, and writes its result."""
     config = job.config
-    setup = _setup(name, config, job.training, job.held_out, job.run)
+    earlier = Results(job.run, name, told=job.told)
+    setup = _setup(name, config, job.training, job.held_out, earlier)
     setup.cache.mkdir(exist_ok=True)
     setup.folder.mkdir(exist_ok=True)
     with distributed.first_then_others():
