@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import pdfgc
 from pdfgc.avatar import Avatar
+from pdfgc.errors import InputError
 from pdfgc.face.mesh import eye_opening, gaze, mouth_opening
 from pdfgc.model import Model
 
@@ -33,6 +36,14 @@ def test_it_is_small(model: Model) -> None:
     assert model.preset == "small" and model.size == 256
     assert model.parameters < 20_000_000
     assert "research" in model.about["licence"]
+
+
+def test_a_misspelt_model_and_a_folder_of_the_release_are_told_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no model 'smal'; did you mean 'small'"):
+        pdfgc.load("smal")
+    (tmp_path / "motion_model.pth").touch()
+    with pytest.raises(InputError, match="pdfgc weights import-official"):
+        pdfgc.load(tmp_path)
 
 
 def test_an_undriven_portrait_stays_itself(avatar: Avatar) -> None:

@@ -33,12 +33,16 @@ from pdfgc.networks.triangles import draw_triangles
 from pdfgc.parallel import Threads
 from pdfgc.silence import speech_share
 from pdfgc.training.results import Result, read_result
+from pdfgc.wording import nearest
 
 if TYPE_CHECKING:
     from pdfgc.avatar import Avatar
     from pdfgc.face.crop import CropBox
     from pdfgc.face.tracker import Face
     from pdfgc.paper_model import PaperModel
+
+EMBEDDED = ("small",)
+"""Names of the models in the package."""
 
 Engine = Literal["torch", "onnx"]
 """What can paint frames."""
@@ -310,16 +314,21 @@ def _make(result: Result, device: torch.device) -> Model | PaperModel:
 def _read(name: str | Path) -> Result:
     path = Path(name)
     if path.is_dir():
-        path = path / "model.safetensors"
-    elif not path.suffix:
-        embedded = resources.files("pdfgc.assets") / f"{name}.safetensors"
-        if not embedded.is_file():
+        if not (path / "model.safetensors").exists() and any(path.glob("*.pth")):
             raise InputError(
-                f"expected a model's name, run folder or .safetensors file, but there is no model {str(name)!r}"
+                f"{path} holds files of the authors' release: pdfgc weights import-official makes a model of them"
             )
-        with resources.as_file(embedded) as file:
-            return read_result(file)
-    return read_result(path)
+        return read_result(path / "model.safetensors")
+    if path.suffix:
+        return read_result(path)
+    if str(name) not in EMBEDDED:
+        meant = nearest(str(name), EMBEDDED)
+        raise InputError(
+            f"expected a model's name, run folder or .safetensors file, but there is no model {str(name)!r}"
+            + (f"; did you mean {meant!r}?" if meant else "")
+        )
+    with resources.as_file(resources.files("pdfgc.assets") / f"{name}.safetensors") as file:
+        return read_result(file)
 
 
 def _sketches(meshes: Tensor, size: int) -> Tensor:
