@@ -97,3 +97,16 @@ def test_the_command_line_says_who_prepares(tmp_path: Path) -> None:
         holder.wait()
     third = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (third.returncode, unfinished.exists()) == (0, False)
+
+
+def test_it_says_whether_there_is_a_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with locked(tmp_path, "working on", "another") as alone:
+        assert alone
+    fcntl = pytest.importorskip("fcntl")
+
+    def refuse(*_: object) -> None:
+        raise OSError("no locks here")
+
+    monkeypatch.setattr(fcntl, "lockf", refuse)
+    with locked(tmp_path, "working on", "another") as alone:
+        assert not alone

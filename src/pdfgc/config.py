@@ -59,7 +59,8 @@ class Training:
     """Decay per step of the averaged weights, less in the first steps; 0 keeps no average."""
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """bfloat16 and float16 run the networks under autocast; weights, losses and optimisers stay float32. float16 scales
-    the losses, and leaves out steps whose gradients overflow."""
+    the losses, and leaves out steps whose gradients overflow. A processor that would only imitate bfloat16 computes in
+    float32 instead."""
     seed: int = 0
     workers: int = 0
     """Processes that make batches ahead; 0 makes them in the training process."""

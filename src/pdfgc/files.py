@@ -87,10 +87,11 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 def remove_unfinished(folder: Path) -> None:
     """Deletes what killed processes left of `atomic_path` in a folder and its sub-folders.
 
-    Only for a folder whose lock is held (`lock.locked`): nothing tells them from files that others are writing now.
+    Only for a folder of pdfgc's own whose lock is held (`lock.locked` says so): nothing tells them from files that
+    others are writing now.
     """
     for path in folder.rglob(".*.part*"):
-        if _UNFINISHED.fullmatch(path.name):
+        if _UNFINISHED.fullmatch(path.name) and path.is_file():
             path.unlink(missing_ok=True)
 
 

@@ -228,7 +228,7 @@ class Model:
 
     @cached_property
     def _threads(self) -> Threads:
-        return Threads(torch.get_num_threads())
+        return Threads()
 
     @torch.inference_mode()
     def _paint_quickly(self, portrait: Portrait, driving: Tensor) -> np.ndarray:

@@ -261,7 +261,7 @@ class PaperModel:
 
     @cached_property
     def _threads(self) -> Threads | None:
-        return Threads(torch.get_num_threads()) if self.device.type == "cpu" else None
+        return Threads() if self.device.type == "cpu" else None
 
     @cached_property
     def paint(self) -> Callable[[Tensor, Tensor], Tensor]:

@@ -30,9 +30,13 @@ def check_report(report: Path) -> None:
 
 
 def make_marked(folder: Path) -> None:
-    """Makes a folder, marked before anything else is in it, so that a killed run leaves the mark too."""
+    """Makes a folder, marked before anything else is in it, so that a killed run leaves the mark too.
+
+    One that has files already, a cache among somebody's clips, stays without: they would not be read as clips any more.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / MARK).write_text(_ABOUT, encoding="utf-8")
+    if not any(folder.iterdir()):
+        (folder / MARK).write_text(_ABOUT, encoding="utf-8")
 
 
 def is_made(folder: Path) -> bool:

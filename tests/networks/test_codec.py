@@ -90,6 +90,7 @@ def test_lids_that_stay_open_and_a_portraits_own_narrow_eyes_stay() -> None:
     assert torch.equal(meet_lids(half, portrait), half)
     assert torch.equal(meet_lids(narrow, narrow), narrow)
     assert torch.equal(meet_lids(portrait, narrow), portrait)  # opening
+    assert torch.equal(meet_lids(_with_eyes_open(0.2), narrow), _with_eyes_open(0.2))  # hardly a movement
 
 
 def test_regions_are_disjoint_where_they_must_be() -> None:

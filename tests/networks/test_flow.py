@@ -37,6 +37,16 @@ def test_mesh_flow_agrees_with_a_plain_kernel_regression() -> None:
     assert torch.allclose(offsets[0, :, 20, 9], expected, atol=1e-4)
 
 
+def test_a_head_that_has_left_the_picture_takes_all_pixels_along() -> None:
+    source = _face([0.0] * 6)
+    driving = source + torch.tensor([5.0, 0.0, 0.0])
+    driving.requires_grad_()
+    offsets = mesh_flow(source, driving, kernel_widths(GRID), GRID)
+    assert torch.allclose(offsets.mean((0, 2, 3)), torch.tensor([-5.0, 0.0]), atol=1e-3)
+    offsets.sum().backward()
+    assert driving.grad is not None and driving.grad.isfinite().all()
+
+
 def test_rigid_flows_of_equal_poses_vanish_and_of_a_shift_are_the_shift() -> None:
     pose = torch.tensor([[0.1, -0.3, 0.2, 0.05, 0.1, 0.1]])
     assert rigid_flows(pose, pose, GRID).abs().max() < 1e-5

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from pdfgc.config import Training
-from pdfgc.training.descent import Descent
+from pdfgc.training import descent as descent_module
+from pdfgc.training.descent import Descent, autocast
 from pdfgc.training.stage import Phase
 
 PHASE = Phase("net", ("net",), learning_rate=2.0)
@@ -94,3 +95,15 @@ def test_a_module_may_have_a_rate_of_its_own() -> None:
     descent.finish()
     # Adam's first step is the rate
     assert one.item() == pytest.approx(-0.1, abs=1e-6) and other.item() == pytest.approx(-0.01, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("known", "imitated", "expected"), [(True, False, True), (False, False, False), (False, True, True)]
+)
+def test_bfloat16_is_not_imitated(
+    known: bool, imitated: bool, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(descent_module, "half_precision", lambda kind: torch.bfloat16 if known else None)
+    with autocast(Training(precision="bfloat16"), torch.device("cpu"), imitated=imitated):
+        product = nn.Linear(2, 2)(torch.ones(1, 2))
+    assert (product.dtype == torch.bfloat16) == expected

@@ -129,9 +129,10 @@ def prepare(
     settings = settings or PrepareSettings()
     jobs = list_jobs(Path(clips).resolve(), layout, None if labels is None else Path(labels), licence)
     target = make_folder(Path(output).resolve())
-    with locked(target, "preparing into", "another output folder"):
+    with locked(target, "preparing into", "another output folder") as alone:
         _check_settings(target / "settings.json", settings)
-        remove_unfinished(target)
+        if alone:
+            remove_unfinished(target)
         _prepare_missing(jobs, target, settings, workers, engine)
         return write_index(target)
 

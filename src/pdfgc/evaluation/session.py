@@ -64,8 +64,11 @@ def open_judges(
     folder = cache or report / "cache"
     make_marked(folder)
     store = ArrayStore(folder)
-    with locked(make_folder(report), "evaluating into", "another --report"), FaceTracker() as tracker:
-        for name in OWN:
+    with (
+        locked(make_folder(report), "evaluating into", "another --report") as alone,
+        FaceTracker() as tracker,
+    ):
+        for name in OWN if alone else ():
             remove_unfinished(report / name)
         judges = Judges(tracker, _recogniser(), store, syncnet=syncnet, inception=inception, emoca=emoca)
         judges.load_given()

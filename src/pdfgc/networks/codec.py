@@ -78,7 +78,7 @@ def driven_mesh(
 def meet_lids(driven: Tensor, portrait: Tensor) -> Tensor:
     """Lets shut lids meet, between which tracked ones leave a slit.
 
-    A portrait whose own eyes are that narrow stays as it is: only lids that close are drawn together.
+    Only lids that close from open are drawn together; a portrait whose own are nearly shut keeps its slit.
 
     Args:
         driven, portrait: `[B, 478, 3]` canonical meshes.
@@ -90,7 +90,8 @@ def meet_lids(driven: Tensor, portrait: Tensor) -> Tensor:
     for eye in (RIGHT_EYE, LEFT_EYE):
         before, after = (lid_gap(mesh, eye) for mesh in (portrait, driven))
         shut = ((_NEARLY_SHUT - after) / (_NEARLY_SHUT - _SHUT)).clamp(0, 1)
-        closing = ((before - after) / (_CLOSING * before.clamp(min=1e-6))).clamp(0, 1)
+        opened = ((before - _SHUT) / (_NEARLY_SHUT - _SHUT)).clamp(0, 1)
+        closing = opened * ((before - after) / (_CLOSING * before.clamp(min=1e-6))).clamp(0, 1)
         upper, lower = list(eye[1:8]), list(eye[:8:-1])
         meeting = torch.lerp(driven[:, lower], driven[:, upper], _MEETING)
         for lid in (upper, lower):

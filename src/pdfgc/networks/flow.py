@@ -21,6 +21,7 @@ from pdfgc.face.mesh import LEFT_EYE, LEFT_IRIS, RIGHT_EYE, RIGHT_IRIS
 RIGID_PLANES_CM = (3.0, -4.0)
 """Depth of the rigid planes in front of the head's origin: the rim of the face mesh, and the ears and hair line."""
 
+_FAR = 1e-280  # sum of kernels below which a pixel is too far from the face to tell mesh points apart
 _DEPTH_SOFTNESS = 0.1  # crop units: points this much nearer to the camera weigh e times more, a soft z-buffer
 _SHUT, _SHUT_SOFTNESS = 0.14, 0.015  # lid gap over eye width at which an iris half vanishes
 _WIDTH_PER_SPACING = 0.6  # kernel width as a share of the distance to the neighbouring mesh points
@@ -52,7 +53,8 @@ def mesh_flow(source: Tensor, driving: Tensor, widths: Tensor, grid: int) -> Ten
     """Kernel regression of the mesh displacements.
 
     A Gaussian kernel is a product of one along x and one along y, so the sums over all mesh points at all pixels are
-    one matrix product. In float64: towards the border the kernels fall far below float32's least number.
+    one matrix product. In float64: towards the border the kernels fall far below float32's least number. Pixels so
+    far from the face that they fall below float64's too go with the mean displacement.
 
     Args:
         source: `[B, 478, 3]` the portrait's crop mesh.
@@ -72,7 +74,11 @@ def mesh_flow(source: Tensor, driving: Tensor, widths: Tensor, grid: int) -> Ten
     weighted = torch.cat([weight * (source[..., :2] - points), weight], -1)  # [B, 478, 3]
     sums = down.transpose(1, 2) @ (weighted[..., None] * across[:, :, None]).flatten(2)
     x, y, total = sums.view(-1, grid, 3, grid).unbind(2)
-    return (torch.stack([x, y], 1) / total[:, None]).float()
+    total = total[:, None]
+    near = total > _FAR
+    mean = weighted[..., :2].sum(1) / weight.sum(1)
+    offsets = torch.stack([x, y], 1) / torch.where(near, total, torch.ones_like(total))
+    return torch.where(near, offsets, mean[..., None, None]).float()
 
 
 def _shown(points: Tensor) -> Tensor:

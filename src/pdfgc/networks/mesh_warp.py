@@ -311,7 +311,7 @@ def _resize_to(maps: Tensor, size: int) -> Tensor:
 
 
 class MeshWarpGenerator(nn.Module):
-    """Portrait and driving mesh to a frame (design.md, preset `small`, step 4)."""
+    """Portrait and driving mesh to a frame."""
 
     widths: Tensor
 

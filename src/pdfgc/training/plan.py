@@ -80,7 +80,7 @@ def _kept(stage: Stage, phase: Phase, batch: Batch, training: Training) -> int:
 
     with (
         torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor),
-        autocast(training, torch.device("cpu")),
+        autocast(training, torch.device("cpu"), imitated=True),
     ):
         stage.losses(phase.name, batch, _last(training))
     return sum(kept.values())
