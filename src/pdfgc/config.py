@@ -9,7 +9,6 @@ a stage are short for the same key of every stage (of every stage that has such 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ import yaml
 
 from pdfgc.config_paper import Paper
 from pdfgc.errors import InputError
+from pdfgc.wording import nearest
 
 T = TypeVar("T")
 
@@ -402,8 +402,8 @@ def _convert(value: Any, kind: Any, where: str) -> Any:
 
 
 def _unknown(kind: str, name: str, known: list[str], where: str = "") -> InputError:
-    nearest = difflib.get_close_matches(name.rsplit(".", 1)[-1], known, n=1, cutoff=0.0)
-    hint = f"; did you mean {(where + '.' if where else '') + nearest[0]!r}?" if nearest else ""
+    near = nearest(name.rsplit(".", 1)[-1], known, however_unlike=True)
+    hint = f"; did you mean {(where + '.' if where else '') + near!r}?" if near else ""
     return InputError(f"there is no {kind} {name!r}{hint}")
 
 

@@ -17,6 +17,13 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that a misspelt one was most likely meant to be, if any is like it."""
-    return next(iter(difflib.get_close_matches(word, list(known), n=1)), None)
+def nearest(word: str, known: Iterable[str], *, however_unlike: bool = False) -> str | None:
+    """The known word that a misspelt one was most likely meant to be; None where none is like it.
+
+    Args:
+        word: as it was written.
+        known: the words that there are.
+        however_unlike: take the most similar one in any case.
+    """
+    cutoff = 0.0 if however_unlike else 0.6
+    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)), None)

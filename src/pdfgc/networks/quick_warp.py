@@ -77,9 +77,11 @@ class QuickGenerator:
             `[T, S, S, 3]` uint8.
         """
         image, source = resize(portrait.image, FLOW_GRID), resize(source_sketch, FLOW_GRID)
-        drawn = _averaged(sketches, sketches.shape[-1] // FLOW_GRID)
+        sketch_4, factor = _averaged(sketches, 4), sketches.shape[-1] // FLOW_GRID
+        drawn = sketch_4 if factor == 4 else _averaged(sketches, factor)
         offsets, shown = self._flow(image, flows.grid, source, drawn)
-        return self._painter(portrait, offsets, shown, sketches, _Seams(triangles, flows.triangles))
+        seams = _Seams(triangles, flows.triangles)
+        return self._painter(portrait, offsets, shown, sketches, sketch_4, seams)
 
 
 class _Flow:
@@ -124,10 +126,15 @@ class _Painter:
         self._fine = _Joined(network.fine[0], beside=beside), _Residual(network.fine[1])
 
     def __call__(
-        self, portrait: PortraitFeatures, offsets: Tensor, shown: Tensor, sketches: np.ndarray, seams: _Seams
+        self,
+        portrait: PortraitFeatures,
+        offsets: Tensor,
+        shown: Tensor,
+        sketches: np.ndarray,
+        sketch_4: Tensor,
+        seams: _Seams,
     ) -> np.ndarray:
         size = sketches.shape[-1]
-        sketch_4 = _averaged(sketches, 4)
         offset_8, offset_4, offset_2 = (resize(offsets, size // divisor) for divisor in (8, 4, 2))
         first, blocks = self._coarse
         coarsest = [_warped(portrait.coarse, offset_8), F.avg_pool2d(sketch_4, 2), resize(shown, size // 8)]

@@ -11,7 +11,6 @@ Calling the same command again continues the run.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import logging
 import math
@@ -45,7 +44,7 @@ from pdfgc.training.results import (
     write_result,
 )
 from pdfgc.training.stage import Setup, Stage
-from pdfgc.wording import counted
+from pdfgc.wording import counted, nearest
 
 log = logging.getLogger(__name__)
 
@@ -177,8 +176,8 @@ def _stage_names(stage: str) -> list[str]:
     if stage == "all":
         return list(STAGES)
     if stage not in STAGES:
-        nearest = difflib.get_close_matches(stage, [*STAGES, "all"], n=1, cutoff=0.0)[0]
-        raise InputError(f"there is no stage {stage!r}; did you mean {nearest!r}?")
+        near = nearest(stage, [*STAGES, "all"], however_unlike=True)
+        raise InputError(f"there is no stage {stage!r}; did you mean {near!r}?")
     return [stage]
 
 
