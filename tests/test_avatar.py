@@ -82,6 +82,21 @@ def test_audio_moves_the_lips_and_sets_the_length(avatar: Avatar, tone: Path, tu
     assert show.track.expression[:, 0] == pytest.approx(0.4, abs=0.01)
 
 
+def test_a_relative_pose_begins_where_the_portrait_is(avatar: Avatar, tmp_path: Path) -> None:
+    nod = write_folder(tmp_path / "nod", [colour(10 + 2 * n, mouth=0.6, blink=0.5) for n in range(4)])
+    show = avatar.animate(pose=nod, lips=nod, smooth=0, relative_pose=True)
+    assert np.degrees(show.track.pose[:, 1]).round().tolist() == [3, 5, 7, 9]
+    assert show.track.lips[:, 0] == pytest.approx(0.6, abs=0.01)  # what else the clip drives stays as it is
+
+
+@pytest.mark.parametrize("word", ["hold", "zero", "idle"])
+def test_words_stay_what_they_are_under_a_relative_pose(avatar: Avatar, turn: Path, word: str) -> None:
+    absolute, relative = (
+        avatar.animate(lips=turn, pose=word, relative_pose=flag).track.pose for flag in (False, True)
+    )
+    np.testing.assert_array_equal(absolute, relative)
+
+
 def test_drivers_are_let_go_before_speech_is_encoded(
     avatar: Avatar, tone: Path, turn: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -56,6 +56,17 @@ def run(*words: str | Path) -> int:
     return cli.main([str(word) for word in words])
 
 
+def test_a_relative_pose_is_passed_on(model: Path, sway: Path, tmp_path: Path) -> None:
+    from pdfgc.model import load
+
+    words = ("--pose", sway, "--model", model, "--smooth", "0", "--relative-pose")
+    assert run("animate", PORTRAIT, *words, "-o", tmp_path / "out.mp4") == 0
+    own = load(model).avatar(PORTRAIT).codes["pose"]
+    pose = MotionTrack.load(tmp_path / "out.motion.safetensors").pose
+    driver = MotionTrack.load(sway).pose
+    np.testing.assert_allclose(pose, own + driver - driver[0], atol=1e-6)
+
+
 def test_a_portrait_talks(
     model: Path, sway: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -22,6 +22,12 @@ def test_a_gpu_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
         choose_device("cuda:1")
 
 
+@pytest.mark.parametrize("name", ["mps", "meta"])
+def test_a_device_that_nothing_was_run_on(name: str) -> None:
+    with pytest.raises(InputError, match=f"expected the device cpu or cuda, but got '{name}'"):
+        choose_device(name)
+
+
 def test_an_unknown_device() -> None:
     with pytest.raises(InputError, match="such as cpu or cuda, but got 'gpu'"):
         choose_device("gpu")

@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from fractions import Fraction
 from importlib.metadata import version
 from itertools import islice
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from pdfgc.aligned import require_aligned
-from pdfgc.drivers import Driver, Drivers, Missing, MotionEncoder, Part, check_driver
+from pdfgc.drivers import WORDS, Driver, Drivers, Missing, MotionEncoder, Part, check_driver
 from pdfgc.errors import InputError, NotMediaError
 from pdfgc.motion import BLINK, FACTORS, GAZE, MotionTrack
 from pdfgc.performance import Performance, Renderer, View, head_view, picture_view
@@ -129,6 +130,7 @@ class Avatar:
         loop: Loop = "pingpong",
         missing: Missing = "hold",
         smooth: float = 1.0,
+        relative_pose: bool = False,
         folder_fps: Number = 25,
         size: int | None = None,
         paste_back: bool = False,
@@ -149,6 +151,8 @@ class Avatar:
             loop: what follows the end of a shorter driver.
             missing: what stands for frames of drivers that show no face.
             smooth: how much videos are smoothed in time, 1 as usual, 0 not at all.
+            relative_pose: the head begins as the portrait holds it, and moves from there as the pose's driver moves
+                from its own first frame. Otherwise it takes the driver's pose as it is.
             folder_fps: frames a second of folders of numbered frames.
             size: side of the result in pixels (default the model's); with `paste_back` its longer side
                 (default the picture's own).
@@ -174,6 +178,8 @@ class Avatar:
             aligned=self._aligned,
         )
         parts = {slot: drivers.resolve(slot, driver) for slot, driver in chosen.items()}
+        if relative_pose and chosen["pose"] not in WORDS:
+            parts["pose"] = _starting_at(self.codes["pose"], parts["pose"])
         if rate is None:
             rate = DEFAULT_FPS if track is None else _rate_of(drivers.resolve("pose", track))
         length = longest(parts) if length is None else length
@@ -310,6 +316,12 @@ def stated_length(audio: str | os.PathLike[str] | None, duration: Number | None)
         if seconds <= 0:
             raise InputError(f"a duration must be more than 0 seconds, not {duration}")
     return seconds
+
+
+def _starting_at(pose: np.ndarray, part: Part) -> Part:
+    """A driver whose pose moves as before, but from `pose [6]` on. Angles are added."""
+    moved = part.track.pose - part.track.pose[0] + pose
+    return replace(part, track=replace(part.track, pose=moved))
 
 
 def _rate_of(part: Part) -> Fraction:

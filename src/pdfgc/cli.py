@@ -106,6 +106,10 @@ def animate(
         float,
         _reading("how much videos are smoothed in time: 1 as usual, 0 not at all", "FACTOR"),
     ] = 1.0,
+    relative_pose: Annotated[
+        bool,
+        _reading("the head moves from the portrait's own pose on, as the driver's from its first frame"),
+    ] = False,
     folder_fps: FolderRate = "25",
     aligned: Aligned = False,
     fps: Annotated[
@@ -188,6 +192,7 @@ def animate(
         loop=loop,
         missing=missing,
         smooth=smooth,
+        relative_pose=relative_pose,
         folder_fps=folder_fps,
         size=size,
         paste_back=paste_back,
