@@ -23,6 +23,7 @@ from pdfgc.model_parts import check_crop, count_weights, fingerprint, load_parts
 from pdfgc.motion import FACTORS, SMOOTHING, MotionTrack
 from pdfgc.networks.codec import driven_mesh, face_codes
 from pdfgc.networks.hearing import SAMPLE_RATE
+from pdfgc.networks.irises import Irises
 from pdfgc.networks.mesh_decoder import MeshDecoder
 from pdfgc.networks.mesh_warp import Flows, MeshWarpGenerator, PortraitFeatures
 from pdfgc.networks.motion import FactorHead, MeshMotionEncoder, PoseHead
@@ -63,6 +64,8 @@ class Portrait:
     """`[1, channels, S, S]` 0..1."""
     codes: dict[str, np.ndarray]
     """Its own codes, `{factor: [D]}`."""
+    irises: Irises
+    """What is laid over its painted eyes."""
 
 
 class Model:
@@ -200,6 +203,7 @@ class Model:
                 name: code[0]
                 for name, code in self.encode_motion(None, mesh[None], blendshapes[None]).items()
             },
+            irises=Irises(image, mesh),
         )
 
     @torch.inference_mode()
@@ -214,11 +218,19 @@ class Model:
             `[T, S, S, 3]` uint8.
         """
         driving = self.driving_mesh(portrait, codes)
+        if self.painter is None and self._quick is not None:
+            return self._threads.over_rows(lambda part: self._show(portrait, part), driving)
+        return self._show(portrait, driving)
+
+    def _show(self, portrait: Portrait, driving: Tensor) -> np.ndarray:
+        """Frames `[T, S, S, 3]` uint8 of driving meshes: painted, and the irises laid over."""
         if self.painter is not None:
-            return self.painter(portrait, driving)
-        if self._quick is not None:
-            return self._threads.over_rows(lambda part: self._paint_quickly(portrait, part), driving)
-        return self._paint(portrait, driving)
+            frames = self.painter(portrait, driving)
+        elif self._quick is not None:
+            frames = self._paint_quickly(portrait, driving)
+        else:
+            frames = self._paint(portrait, driving)
+        return portrait.irises.draw(frames, driving.cpu().numpy())
 
     @cached_property
     def _quick(self) -> QuickGenerator | None:

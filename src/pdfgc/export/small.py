@@ -59,7 +59,8 @@ _STEPS = (
     "what nobody drives from the portrait's own codes. Codes of drivers are best smoothed in time.",
     "For speech: `hearing` gives features of up to 30 s of sound (let longer sound overlap by 2 s), `speech` the "
     "lip codes at the frames' times.",
-    "For every frame: `mesh_decoder` gives the mesh, draw its sketch and its triangles, `generator` paints.",
+    "For every frame: `mesh_decoder` gives the mesh, draw its sketch and its triangles, `generator` paints. "
+    "`pdfgc animate` then lays the portrait's irises over the frames (`networks/irises.py`), which no graph does.",
     "A sketch has one channel for each entry of `constants.sketch` in `export.json`: polygons and circles "
     "through those mesh points, filled with 255, anti-aliased; pixel i of n lies at 2 (i + 0.5) / n - 1 crop units.",
     "The drawing of triangles holds 1, 2, ... for the entries of `constants.triangles`, the farthest drawn first, "
