@@ -8,8 +8,8 @@ The machine of `run` needs nothing else.
 `pack` takes a short piece of the liveliest clip of each of some people, VGG16 rounded to 8 bits a weight (for LPIPS;
 15 MB instead of 59), and the two pure Python packages that read MediaPipe's networks. `run` trains the stages one after
 the other, each for some minutes, and writes `<stage>.svg` (its losses), `<stage>.jpg` (its last sample sheet) and
-`costs.json`: milliseconds a step, its peak of GPU memory, the losses at the beginning and the end, and for stage 1 how
-its pictures move with the driver.
+`costs.json`: milliseconds a step, its peak of GPU memory, the losses at the beginning and the end, and for stages 1
+and 3 how their pictures move with the driver.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ from pdfgc.training.loop import Loop
 from pdfgc.training.paper.frames import Moment
 from pdfgc.training.paper.pictures import to_float
 from pdfgc.training.paper.stage1 import PaperStage1
+from pdfgc.training.paper.stage3 import PaperStage3
 from pdfgc.training.results import Results
 from pdfgc.training.run import load_clips, train
 from pdfgc.training.stage import Setup
@@ -51,6 +52,9 @@ from pdfgc.weights import locate
 log = logging.getLogger(__name__)
 
 MINUTES = {"stage1": 3.0, "stage2-lips": 0.7, "stage2-eyes": 0.4, "stage2-pose": 0.4, "stage3": 3.0}
+
+PAINTING: dict[str, type[PaperStage1] | type[PaperStage3]] = {"stage1": PaperStage1, "stage3": PaperStage3}
+"""The stages that paint pictures."""
 
 HERE = Path(__file__).parent
 
@@ -118,52 +122,84 @@ def run(
             max_minutes=minutes[stage],
         )
         costs[stage] = _report(work / "run" / stage, out, stage)
-        if stage == "stage1":
-            costs[stage]["follows"] = motion_followed(folder / "shards", work / "run", preset, changes)
+        if stage in PAINTING:
+            costs[stage]["follows"] = motion_followed(stage, folder / "shards", work / "run", preset, changes)
         with atomic_path(out / "costs.json") as temporary:
             temporary.write_text(json.dumps(costs, indent=1) + "\n")
 
 
 @torch.no_grad()
 def motion_followed(
-    data: Path, run_folder: Path, preset: str, changes: list[str]
+    name: str, data: Path, run_folder: Path, preset: str, changes: list[str]
 ) -> dict[str, dict[str, Any]]:
-    """How stage 1's pictures of every frame of its clips move with the frame that drives them.
+    """How a stage's pictures of every frame of its clips move with the frame that drives them.
 
-    The driver paints its own first frame (`own`) and that of the next person (`other`). The teacher of L_mot reads what
-    it sees in the true and in the painted frames.
+    The driver paints its own first frame (`own`) and that of the next person (`other`); in stage 3, whose lips follow
+    the sound, also its own first frame with lips by the picture (`own, lips seen`). The teacher of L_mot reads what it
+    sees in the true and in the painted frames.
+
+    Args:
+        name: one of `PAINTING`.
+        data, run_folder, preset, changes: what the stage was trained with.
 
     Returns:
         By portrait, then by measure: correlation and slope of the painted on the true ones, means over clips.
     """
     config = load_config(preset, changes)
     training, held_out = load_clips(data, config)
-    folder = run_folder / "stage1"
-    setup = Setup(config, training, held_out, Results(run_folder, "stage1"), folder, run_folder / "cache")
-    stage = PaperStage1(setup)
-    loop = Loop(stage, config, folder, {}, choose_device("auto"))
+    folder = run_folder / name
+    setup = Setup(config, training, held_out, Results(run_folder, name), folder, run_folder / "cache")
+    stage = PAINTING[name](setup)
+    for needed in stage.requires:
+        setup.earlier.of(needed)
+    loop = Loop(stage, config, folder, setup.earlier.used, choose_device("auto"))
     for module in stage.modules.values():
         module.eval()
     faces = stage.faces or make_face_teacher(config.paper.teachers).to(stage.device)
     clips = [group[0] for group in training.by_identity.values()]
-    found: dict[str, dict[str, list[tuple[float, float]]]] = {"own": {}, "other": {}}
+    found: dict[str, dict[str, list[tuple[float, float]]]] = {}
     with loop.averages.in_place():
         for number, clip in enumerate(clips):
             whole = Moment(clip, np.arange(len(clip)))
             driving = to_float(stage.clips.pictures(whole)).to(stage.device)
             meshes = stage.clips.meshes(whole).to(stage.device)
             seen = movements(faces(driving, meshes).mesh)
-            for kind, source in (("own", clip), ("other", clips[(number + 1) % len(clips)])):
+            other = clips[(number + 1) % len(clips)]
+            for kind, source, by_ear in (
+                ("own", clip, True),
+                ("other", other, True),
+                ("own, lips seen", clip, False),
+            ):
+                if isinstance(stage, PaperStage1) and not by_ear:
+                    continue  # it has no ears
                 portrait = to_float(stage.clips.pictures(Moment(source, np.array([0])))).to(stage.device)
-                made = stage.paint(portrait.expand_as(driving), driving)
+                made = _painted(stage, portrait.expand_as(driving), driving, whole, by_ear=by_ear)
                 painted = movements(faces(made, meshes).mesh)
-                for name, true in seen.items():
-                    (variance, both), (_, own) = np.cov(true, painted[name])
+                for measure, true in seen.items():
+                    (variance, both), (_, own) = np.cov(true, painted[measure])
                     r = both / max((variance * own) ** 0.5, 1e-9)
-                    found[kind].setdefault(name, []).append((r, both / max(variance, 1e-9)))
+                    pairs = found.setdefault(kind, {}).setdefault(measure, [])
+                    pairs.append((r, both / max(variance, 1e-9)))
     return {
-        kind: {name: _mean_fit(pairs) for name, pairs in measures.items()} for kind, measures in found.items()
+        kind: {measure: _mean_fit(pairs) for measure, pairs in measures.items()}
+        for kind, measures in found.items()
     }
+
+
+def _painted(
+    stage: PaperStage1 | PaperStage3,
+    portrait: torch.Tensor,
+    driving: torch.Tensor,
+    moment: Moment,
+    *,
+    by_ear: bool,
+) -> torch.Tensor:
+    """Pictures `[T, 3, S, S]` of portraits under driving frames, alike; in stage 3 with each frame's own expression."""
+    if isinstance(stage, PaperStage1):
+        return stage.paint(portrait, driving)
+    heard = stage.speech.model(stage.clips.patches(moment).to(stage.device)[:, None])
+    ears = torch.full((len(driving),), by_ear, device=stage.device)
+    return stage.paint(portrait, stage.codes(driving, stage.expression(driving), heard, ears))
 
 
 def _mean_fit(pairs: list[tuple[float, float]]) -> dict[str, float]:
