@@ -141,6 +141,17 @@ def test_without_audio_the_longest_driver_sets_the_length(avatar: Avatar, turn: 
     assert len(avatar.animate(pose=turn, duration=2)) == 50
 
 
+def test_a_track_that_moves_sets_the_length(avatar: Avatar, turn: Path, tone: Path, tmp_path: Path) -> None:
+    longer = write_folder(tmp_path / "longer", [colour(n) for n in range(15)])
+    first = avatar.animate(pose=turn).track
+    again = avatar.animate(track=first, gaze=longer)
+    assert len(again) == 10
+    assert np.array_equal(again.track.pose, first.pose)
+    assert len(avatar.animate(track=first, gaze=longer, audio=tone)) == 26
+    assert len(avatar.animate(track=first, gaze=longer, duration=0.2)) == 5
+    assert len(avatar.animate(track=turn / "3.png", gaze=longer)) == 15  # a still has no length to set
+
+
 def test_lips_from_a_video_or_held_under_audio(avatar: Avatar, tone: Path, turn: Path) -> None:
     assert avatar.animate(audio=tone, lips=turn).track.lips[:, 0] == pytest.approx(0.6, abs=0.01)
     assert avatar.animate(audio=tone, lips="hold").track.lips[:, 0] == pytest.approx(0.4, abs=0.01)
@@ -186,7 +197,8 @@ def save_silent(path: Path) -> Path:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"pose": "missing.mp4"}, "there is no file missing.mp4"),
+        ({"pose": "missing.mp4"}, "there is no file missing.mp4 to drive the pose"),
+        ({"track": "missing.mp4"}, "there is no file missing.mp4 to be the track"),
         ({"audio": "missing.wav"}, "missing.wav"),
         ({"lips": "audio"}, "no audio is given"),
         ({"loop": "bounce"}, "loop"),

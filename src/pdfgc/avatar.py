@@ -17,7 +17,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from pdfgc.aligned import require_aligned
-from pdfgc.drivers import WORDS, Driver, Drivers, Missing, MotionEncoder, Part, check_driver
+from pdfgc.drivers import (
+    WORDS,
+    Driver,
+    Drivers,
+    Missing,
+    MotionEncoder,
+    Part,
+    check_driver,
+    require_driver,
+)
 from pdfgc.errors import InputError, NotMediaError
 from pdfgc.motion import BLINK, FACTORS, GAZE, MotionTrack
 from pdfgc.performance import Performance, Renderer, View, head_view, picture_view
@@ -145,9 +154,10 @@ class Avatar:
                 then `hold`.
             gaze, blink: finer drivers, in place of those parts of the eyes.
             track: what moves every factor not named, most often the track an earlier result left beside its
-                video; its frame rate is then the default too.
+                video; its length and frame rate are then the default too.
             fps: frames a second of the result, default 25.
-            duration: seconds of the result. Default: the audio's; without audio the longest driver's.
+            duration: seconds of the result. Default: the audio's; without audio that of `track` where it moves, so
+                that redoing one factor keeps the length; without either the longest driver's.
             loop: what follows the end of a shorter driver.
             missing: what stands for frames of drivers that show no face.
             smooth: how much videos are smoothed in time, 1 as usual, 0 not at all.
@@ -177,15 +187,18 @@ class Avatar:
             until=length,
             aligned=self._aligned,
         )
+        whole = None if track is None else drivers.resolve("track", track)
+        if length is None and whole is not None and whole.sets_length:
+            drivers.until = length = whole.duration
         parts = {slot: drivers.resolve(slot, driver) for slot, driver in chosen.items()}
         if relative_pose and chosen["pose"] not in WORDS:
             parts["pose"] = _starting_at(self.codes["pose"], parts["pose"])
         if rate is None:
-            rate = DEFAULT_FPS if track is None else _rate_of(drivers.resolve("pose", track))
+            rate = (whole.track.fps if whole else None) or DEFAULT_FPS
         length = longest(parts) if length is None else length
         frames = frame_count(length, rate)
         codes, found = _sample(parts, rate, frames, loop)
-        del drivers, parts  # every factor of whole drivers, as large as the result
+        del drivers, parts, whole  # every factor of whole drivers, as large as the result
         if spoken and audio is not None:
             codes["lips"] = self._speak(audio, rate, frames)
         names = {slot: _name(driver) for slot, driver in chosen.items()}
@@ -289,6 +302,8 @@ def choose_drivers(
     if spoken and not has_audio:
         raise InputError("the lips are to follow the audio, but no audio is given")
     fallback: Driver = "hold" if track is None else track
+    if track is not None:
+        require_driver("be the track", track)
     chosen: dict[str, Driver] = {}
     for slot, driver in named.items():
         if slot == "lips" and spoken:
@@ -324,11 +339,6 @@ def _starting_at(pose: np.ndarray, part: Part) -> Part:
     return replace(part, track=replace(part.track, pose=moved))
 
 
-def _rate_of(part: Part) -> Fraction:
-    """The frame rate that a track to be rendered again brings along."""
-    return part.track.fps or DEFAULT_FPS
-
-
 class Lasting(Protocol):
     """A driver as far as the length of the result is concerned: `drivers.Part`, `planning.Outline`."""
 
@@ -346,7 +356,7 @@ class Lasting(Protocol):
 
 
 def longest(parts: Mapping[str, Lasting]) -> Fraction:
-    """Seconds of a result whose length is not stated.
+    """Seconds of a result whose length is not stated, by audio, duration or a track that moves.
 
     Raises:
         InputError: nothing moves.

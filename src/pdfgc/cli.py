@@ -118,7 +118,7 @@ def animate(
     ] = None,
     duration: Annotated[
         str | None,
-        _picture("seconds (default: the speech's, or the longest driver's)", "SECONDS"),
+        _picture("seconds (default: the speech's, else --track's, else the longest driver's)", "SECONDS"),
     ] = None,
     size: Annotated[
         int | None,
@@ -139,8 +139,8 @@ def animate(
       zero  the neutral position
       idle  gentle blinks and sway, for eyes and pose
 
-    The speech sets the length; without it, the longest moving driver. The motion that was rendered is saved
-    beside OUT as a track, so that one part can be changed later while the rest stays:
+    The speech sets the length; without it, --track; without that, the longest moving driver. The motion that
+    was rendered is saved beside OUT as a track, so that one part can be changed later while the rest stays:
 
       pdfgc animate face.jpg --audio a.wav --pose nod.mp4 -o one.mp4
       pdfgc animate face.jpg --audio a.wav --track one.motion.safetensors --eyes look.mp4 -o two.mp4

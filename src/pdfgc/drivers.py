@@ -111,6 +111,9 @@ class Drivers:
         folder_fps: frames a second of folders of numbered frames.
         until: seconds of a driver that are needed, None for all of it.
         aligned: whether pictures are aligned already (`pdfgc.aligned`).
+
+    Attributes:
+        until: as given; may be set as soon as it is known.
     """
 
     def __init__(
@@ -131,17 +134,18 @@ class Drivers:
         self._missing: Missing = missing
         self._smooth = smooth
         self._folder_fps = folder_fps
-        self._until = until
+        self.until = until
         self._aligned = aligned
         self._ready: dict[MotionTrack | str, Part] = {}
 
     def resolve(self, slot: str, driver: Driver) -> Part:
-        """The track of a driver for a slot: a factor's name, `gaze` or `blink`.
+        """The track of a driver for a slot: a factor's name, `gaze`, `blink`, or `track` for what moves the rest.
 
         Raises:
             InputError: as `read_motion` and `MotionTrack.load`; for a track of another model.
         """
-        check_driver(slot, driver)
+        if slot != "track":
+            check_driver(slot, driver)
         key = driver if isinstance(driver, MotionTrack) else os.fspath(driver)
         if key not in self._ready:
             self._ready[key] = self._prepare(driver)
@@ -167,21 +171,24 @@ class Drivers:
         if self._aligned:
             from pdfgc.aligned import read_aligned
 
-            return read_aligned(path, self._model, fps=self._folder_fps, until=self._until)
-        return read_motion(path, self._model, missing=self._missing, fps=self._folder_fps, until=self._until)
+            return read_aligned(path, self._model, fps=self._folder_fps, until=self.until)
+        return read_motion(path, self._model, missing=self._missing, fps=self._folder_fps, until=self.until)
 
 
 def check_driver(slot: str, driver: Driver) -> None:
     """Raises InputError when a driver cannot be one; nothing is read for that."""
-    if isinstance(driver, MotionTrack) or driver in ("hold", "zero"):
-        return
-    if driver == "idle":
-        if slot not in IDLE_SLOTS:
-            raise InputError(f"idle moves {', '.join(IDLE_SLOTS)}, so it cannot drive the {slot}")
+    if driver == "idle" and slot not in IDLE_SLOTS:
+        raise InputError(f"idle moves {', '.join(IDLE_SLOTS)}, so it cannot drive the {slot}")
+    require_driver(f"drive the {slot}", driver)
+
+
+def require_driver(purpose: str, driver: Driver) -> None:
+    """Raises InputError when a driver is no track, no word and no file that exists; `purpose` names its part."""
+    if isinstance(driver, MotionTrack) or driver in WORDS:
         return
     if not Path(driver).exists():
         raise InputError(
-            f"there is no file {os.fspath(driver)} to drive the {slot}: expected a video, a picture, a "
+            f"there is no file {os.fspath(driver)} to {purpose}: expected a video, a picture, a "
             f"folder of frames, a motion track, or one of {', '.join(WORDS)}"
         )
 

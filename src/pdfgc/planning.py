@@ -88,7 +88,7 @@ def plan(
     whole = None if track is None else outline(track, folder_fps=exact_rate(folder_fps))
     length = stated_length(audio, duration)
     if length is None:
-        length = longest(outlines)
+        length = whole.duration if whole is not None and whole.sets_length else longest(outlines)
     if rate is None:
         rate = (whole.fps if whole else None) or DEFAULT_FPS
     saved = [found.track for found in outlines.values() if found.track is not None]
