@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from pdfgc import remarks
 from pdfgc.aligned import require_aligned
 from pdfgc.drivers import (
     WORDS,
@@ -25,6 +26,7 @@ from pdfgc.drivers import (
     MotionEncoder,
     Part,
     check_driver,
+    check_kind,
     require_driver,
 )
 from pdfgc.errors import InputError, NotMediaError
@@ -34,13 +36,18 @@ from pdfgc.progress import track as show_progress
 from pdfgc.timing import Loop, Number, check_loop, exact, exact_rate, frame_count
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from pdfgc.face.tracker import Face
+
+    Picture = str | os.PathLike[str] | np.ndarray | Image
+    """What can be a portrait: a file, pixels, or what Pillow opened."""
 
 DEFAULT_FPS = Fraction(25)
 """Frames a second of the result (spec section 1)."""
 
-SILENT_BLOCK = 16_000
-"""Samples at once of the silence that follows sound that is too short."""
+MOUTH_SETTLES = 0.12
+"""Seconds in which the lips go to their place in silence where a sound ends before the result."""
 
 FIRST_FRAMES = 100
 """Frames of a video among which its portrait, the first one with a face, is looked for."""
@@ -71,6 +78,10 @@ class TalkingModel(MotionEncoder, Renderer, Protocol):
     def encode_speech(self, wave: Iterable[np.ndarray], fps: Fraction) -> Iterator[np.ndarray]:
         """Lip codes `[n, 500]`; row i is about time i / fps of the sound (mono, 16 kHz, in blocks)."""
 
+    @property
+    def pose_in_radians(self) -> bool:
+        """Whether pose codes begin with pitch, yaw and roll in radians."""
+
     def portrait(self, image: np.ndarray, mesh: np.ndarray, blendshapes: np.ndarray) -> Any:
         """Encodes a head crop `[S, S, 3]` uint8 with its crop mesh `[478, 3]` and blendshapes `[52]`."""
 
@@ -80,8 +91,8 @@ class Avatar:
 
     Args:
         model: what renders it.
-        portrait: a picture of any kind and size, a video (its first frame with a face), or pixels `[H, W, 3]`
-            uint8 RGB.
+        portrait: a picture of any kind and size, a video (its first frame with a face), a PIL image, or uint8
+            pixels: `[H, W, 3]` RGB, `[H, W, 4]` RGBA (laid over white, as in files) or `[H, W]` grey.
         face: which of several faces, 0 the largest.
         aligned: the portrait and the drivers of this avatar are cut as VoxCeleb's frames are (224 px folders of the
             paper's authors) and are taken as they are; for models of preset `paper`.
@@ -99,15 +110,16 @@ class Avatar:
     def __init__(
         self,
         model: TalkingModel,
-        portrait: str | os.PathLike[str] | np.ndarray,
+        portrait: Picture,
         *,
         face: int = 0,
         aligned: bool = False,
     ) -> None:
         from pdfgc.face.crop import crop, crop_mesh, visible_square
+        from pdfgc.face.tracker import on_size
 
         self.model = model
-        self.name = "picture" if isinstance(portrait, np.ndarray) else Path(portrait).name
+        self.name = Path(portrait).name if isinstance(portrait, str | os.PathLike) else "picture"
         self._aligned = aligned
         self._portrait: Portrait
         if aligned:
@@ -117,6 +129,7 @@ class Avatar:
             self._portrait = model.portrait(looking.cut_aligned(self.picture), _NO_MESH, _NO_BLENDSHAPES)
         else:
             self.picture, found = _find_face(portrait, self.name, face)
+            remarks.note(filter(None, (on_size(self.name, found), remarks.on_roll(self.name, found.roll))))
             self.box = model.box([found])
             head = crop(self.picture, self.box, model.size)
             self._portrait = model.portrait(head, crop_mesh(found.mesh, self.box), found.blendshapes)
@@ -191,20 +204,27 @@ class Avatar:
         if length is None and whole is not None and whole.sets_length:
             drivers.until = length = whole.duration
         parts = {slot: drivers.resolve(slot, driver) for slot, driver in chosen.items()}
-        if relative_pose and chosen["pose"] not in WORDS:
+        said = remarks.on_drivers(chosen, parts, track=track, audio=audio, relative_pose=relative_pose)
+        remarks.note(said)
+        relative_pose = relative_pose and chosen["pose"] not in WORDS
+        if relative_pose:
             parts["pose"] = _starting_at(self.codes["pose"], parts["pose"])
+        else:
+            self._remark_on_start(chosen["pose"], parts["pose"])
         if rate is None:
             rate = (whole.track.fps if whole else None) or DEFAULT_FPS
-        length = longest(parts) if length is None else length
+        length = longest(parts, chosen) if length is None else length
         frames = frame_count(length, rate)
         codes, found = _sample(parts, rate, frames, loop)
         del drivers, parts, whole  # every factor of whole drivers, as large as the result
+        if self.model.pose_in_radians:
+            remarks.note(filter(None, [remarks.on_turn(self.codes["pose"], codes["pose"])]))
         if spoken and audio is not None:
             codes["lips"] = self._speak(audio, rate, frames)
         names = {slot: _name(driver) for slot, driver in chosen.items()}
         names |= {"lips": "audio"} if spoken else {}
         rendered = MotionTrack.from_codes(
-            codes, fps=rate, found=found, metadata=self._describe(names, audio, smooth)
+            codes, fps=rate, found=found, metadata=self._describe(names, audio, smooth, relative_pose)
         )
         return Performance(self.model, self._portrait, rendered, view, fps=rate, audio=audio)
 
@@ -215,24 +235,42 @@ class Avatar:
         return head_view(self.model.size if size is None else size, self.box, self._visible)
 
     def _speak(self, audio: str | os.PathLike[str], fps: Fraction, frames: int) -> np.ndarray:
-        """Lip codes `[frames, 500]` of the sound, silence after its end."""
+        """Lip codes `[frames, 500]` of the sound, and of silence after its end.
+
+        The sound is heard beyond the last frame, as far as the model's hearing reaches, and silence that the result
+        adds is not heard with it: so a shorter result is the beginning of a longer one.
+        """
         from pdfgc.media.audio import SPEECH_RATE, stream_audio
 
         codes = np.zeros((frames, FACTORS["lips"]), np.float32)
-        samples = math.ceil(frames / fps * SPEECH_RATE)
         filled = 0
-        sound = _lasting(stream_audio(audio, SPEECH_RATE), samples)
-        wave = show_progress(sound, math.ceil(samples / SPEECH_RATE), "speech")
+        sound = _to_whole_frames(stream_audio(audio, SPEECH_RATE), SPEECH_RATE / fps)
+        wave = show_progress(sound, math.ceil(frames / fps), "speech")
         for rows in self.model.encode_speech(wave, fps):
             kept = rows[: frames - filled]
             codes[filled : filled + len(kept)] = kept
             filled += len(kept)
-        if filled:
-            codes[filled:] = codes[filled - 1]
+            if filled == frames:
+                return codes
+        silence = np.concatenate(list(self.model.encode_speech([np.zeros(SPEECH_RATE, np.float32)], fps)))
+        rest = silence[len(silence) // 2]
+        share = np.minimum(np.arange(1, frames - filled + 1) / float(fps * MOUTH_SETTLES), 1)[:, None]
+        codes[filled:] = (1 - share) * (codes[filled - 1] if filled else rest) + share * rest
         return codes
 
+    def _remark_on_start(self, driver: Driver, part: Part) -> None:
+        """Says so where a driver's pose, taken as it is, begins far from the portrait's."""
+        again = part.track.metadata.get("portrait") == self.name  # an earlier result: it was said then
+        if self.model.pose_in_radians and part.sets_length and not again:
+            far = remarks.on_first_pose(_name(driver), self.codes["pose"], part.track.pose[0])
+            remarks.note(filter(None, [far]))
+
     def _describe(
-        self, drivers: Mapping[str, str], audio: str | os.PathLike[str] | None, smooth: float
+        self,
+        drivers: Mapping[str, str],
+        audio: str | os.PathLike[str] | None,
+        smooth: float,
+        relative_pose: bool,
     ) -> dict[str, str]:
         """What the saved track says of itself. File names only: folders are the maker's own business."""
         words = {
@@ -242,14 +280,13 @@ class Avatar:
             "portrait": self.name,
             "drivers": json.dumps(drivers),
             "smoothed": json.dumps(smooth),
+            "relative_pose": json.dumps(relative_pose),
             "note": "the motion of a synthetic video",
         }
         return words if audio is None else {**words, "audio": Path(audio).name}
 
 
-def _find_face(
-    portrait: str | os.PathLike[str] | np.ndarray, name: str, number: int
-) -> tuple[np.ndarray, Face]:
+def _find_face(portrait: Picture, name: str, number: int) -> tuple[np.ndarray, Face]:
     """The picture and the face in it."""
     from pdfgc.face.tracker import FaceTracker
 
@@ -268,13 +305,13 @@ def _find_face(
     raise InputError(f"no face was found in {where}; a portrait must show one, roughly from the front")
 
 
-def _pictures(portrait: str | os.PathLike[str] | np.ndarray) -> Iterator[np.ndarray]:
-    if isinstance(portrait, np.ndarray):
-        if portrait.ndim != 3 or portrait.shape[2] != 3 or portrait.dtype != np.uint8:
-            raise InputError(f"a portrait must be [H, W, 3] uint8, not {portrait.shape} {portrait.dtype}")
-        yield portrait
-        return
+def _pictures(portrait: Picture) -> Iterator[np.ndarray]:
+    from pdfgc.media.images import as_rgb
     from pdfgc.media.video import read_frames
+
+    if not isinstance(portrait, str | os.PathLike):
+        yield as_rgb(portrait)
+        return
 
     if Path(portrait).is_dir():
         raise InputError(f"{portrait} is a folder, but a portrait must be a picture or a video")
@@ -298,6 +335,9 @@ def choose_drivers(
     named: Mapping[str, Driver | None], *, track: Driver | None, has_audio: bool
 ) -> tuple[dict[str, Driver], bool]:
     """The driver of each slot, checked, and whether the audio moves the lips (which then have no slot)."""
+    for slot, driver in {**named, "track": track}.items():
+        if driver is not None:
+            check_kind(slot, driver)
     spoken = named["lips"] == "audio" or (named["lips"] is None and has_audio)
     if spoken and not has_audio:
         raise InputError("the lips are to follow the audio, but no audio is given")
@@ -322,6 +362,9 @@ def stated_length(audio: str | os.PathLike[str] | None, duration: Number | None)
     seconds = None
     if audio is not None:
         from pdfgc.media.audio import audio_duration
+
+        if not isinstance(audio, str | os.PathLike):
+            raise InputError(f"audio must be the path of a sound file or a video, not {type(audio).__name__}")
 
         seconds = audio_duration(audio)
         if seconds <= 0:
@@ -355,8 +398,12 @@ class Lasting(Protocol):
         """Whether it may decide how long the result is."""
 
 
-def longest(parts: Mapping[str, Lasting]) -> Fraction:
+def longest(parts: Mapping[str, Lasting], chosen: Mapping[str, Driver]) -> Fraction:
     """Seconds of a result whose length is not stated, by audio, duration or a track that moves.
+
+    Args:
+        parts: the drivers.
+        chosen: the same as they were given.
 
     Raises:
         InputError: nothing moves.
@@ -364,6 +411,11 @@ def longest(parts: Mapping[str, Lasting]) -> Fraction:
     lengths = [part.duration for part in parts.values() if part.sets_length]
     # a stock track never ends; it is shown once where there is nothing else
     lengths = lengths or [part.duration for part in parts.values() if part.moves]
+    stills = [_name(driver) for driver in chosen.values() if driver not in WORDS]
+    if not lengths and stills:
+        raise InputError(
+            f"nothing moves: {stills[0]} has only one frame, and a still needs a duration (--duration) or audio"
+        )
     if not lengths:
         raise InputError(
             "nothing moves: give audio, or for lips, expression, eyes or pose a video, a folder of frames, "
@@ -397,18 +449,13 @@ def _sample(
     return {**codes, "eyes": eyes}, found
 
 
-def _lasting(blocks: Iterable[np.ndarray], samples: int) -> Iterator[np.ndarray]:
-    """A wave cut, or carried on with silence, to a number of samples."""
-    left = samples
+def _to_whole_frames(blocks: Iterable[np.ndarray], samples: Fraction) -> Iterator[np.ndarray]:
+    """A wave carried on with silence to the end of its last frame; `samples` a frame."""
+    count = 0
     for block in blocks:
-        if left <= 0:
-            return
-        yield block[:left]
-        left -= len(block)
-    while left > 0:
-        silence = np.zeros(min(left, SILENT_BLOCK), np.float32)
-        yield silence
-        left -= len(silence)
+        yield block
+        count += len(block)
+    yield np.zeros(math.ceil(math.ceil(count / samples) * samples) - count, np.float32)
 
 
 def _name(driver: Driver) -> str:

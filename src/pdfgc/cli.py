@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
-from pdfgc import progress
+from pdfgc import progress, remarks
 from pdfgc import weights_commands as weights
 from pdfgc.allocator import keep_freed_memory
 from pdfgc.arguments import Group, Option, Verb, complain, parse
@@ -167,13 +167,22 @@ def animate(
         "blink": blink,
         "pose": pose,
     }
-    planned = plan(drivers, audio=audio, track=track, fps=fps, duration=duration, folder_fps=folder_fps)
+    planned = plan(
+        drivers,
+        audio=audio,
+        track=track,
+        fps=fps,
+        duration=duration,
+        folder_fps=folder_fps,
+        relative_pose=relative_pose,
+    )
     loaded = _load(model, device, engine)
     for saved in planned.tracks:
         saved.require_model(loaded.fingerprint)
     avatar = Avatar(loaded, portrait, face=face, aligned=aligned)
     if dry_run:
         view = avatar.view(size, paste_back=paste_back)
+        remarks.note(planned.remarks)
         say(f"would make {_summary(output, planned.frames, view.width, view.height, planned.fps)}")
         for slot, mover in planned.movers.items():
             say(f"  {slot}: {mover}")
@@ -202,7 +211,10 @@ def animate(
 
 
 def _summary(output: Path, frames: int, width: int, height: int, fps: Fraction) -> str:
+    from pdfgc.media.writer import file_size
+
     seconds = float(frames / fps)
+    width, height = file_size(width, height)
     return f"{output}: {counted(frames, 'frame')} of {width}x{height} pixels, {float(fps):g} a second, {seconds:.2f} s"
 
 
@@ -231,6 +243,8 @@ def motion(
     from pdfgc.drivers import read_motion
 
     _check_output(output, (".safetensors",), [clip])
+    if clip.is_dir():
+        remarks.note(filter(None, [remarks.on_gaps(clip)]))
     encoder = _load(model)
     if aligned:
         track = read_aligned(clip, encoder, fps=folder_fps)

@@ -182,6 +182,14 @@ def check_driver(slot: str, driver: Driver) -> None:
     require_driver(f"drive the {slot}", driver)
 
 
+def check_kind(slot: str, driver: object) -> None:
+    """Raises InputError for what is of no type that a driver can have."""
+    if not isinstance(driver, str | os.PathLike | MotionTrack):
+        raise InputError(
+            f"{slot} must be a path, a MotionTrack or one of {', '.join(WORDS)}, not {type(driver).__name__}"
+        )
+
+
 def require_driver(purpose: str, driver: Driver) -> None:
     """Raises InputError when a driver is no track, no word and no file that exists; `purpose` names its part."""
     if isinstance(driver, MotionTrack) or driver in WORDS:
@@ -233,7 +241,10 @@ def read_motion(
         if not count:
             raise InputError(f"no face was found in {path}" + _among(len(seen.found)))
         if count < len(seen.found):
-            log.warning("%s: no face in %d of %d frames", path, len(seen.found) - count, len(seen.found))
+            remedy = "; --missing skip passes smoothly over such frames" if missing == "hold" else ""
+            log.warning(
+                "%s: no face in %d of %d frames%s", path, len(seen.found) - count, len(seen.found), remedy
+            )
         codes = _encode(Path(path), model, seen, rate)
     rows, kept = _fill(seen.found, missing)
     if count < len(seen.found):  # otherwise they are those rows already
@@ -281,15 +292,20 @@ def _watch(
     store: IO[bytes],
 ) -> _Seen:
     """Looks at every frame once; the meshes (5.7 kB a frame) go to `store`."""
+    from pdfgc.face.tracker import on_size
+
     times: list[Fraction] = []
     found: list[bool] = []
     blendshapes: list[np.ndarray] = []
     follower = _Follower(tracker)
+    small: str | None = None
     for image, time in frames_until(path, fps, until, f"faces of {path.name}"):
         face = follower.look(image)
         times.append(time)
         found.append(face is not None)
         if face is not None:
+            if small is None and (small := on_size(path.name, face)):
+                log.warning("%s", small)
             store.write(face.mesh.astype(np.float32).tobytes())
             blendshapes.append(face.blendshapes)
         elif missing == "fail":
