@@ -201,9 +201,12 @@ def test_a_shorter_result_is_the_beginning_of_a_longer_one(avatar: Avatar, tmp_p
                 yield from super().encode_speech([chunk / max(np.abs(chunk).max(), 1e-3)], fps)
 
     avatar.model = Levelling()
-    write_wav(tmp_path / "swell.wav", np.linspace(0, 0.9, 16160) * np.sign(np.sin(np.arange(16160) / 9 + 0.1)))
+    write_wav(
+        tmp_path / "swell.wav", np.linspace(0, 0.9, 16160) * np.sign(np.sin(np.arange(16160) / 9 + 0.1))
+    )
     whole, short, long = (
-        avatar.animate(audio=tmp_path / "swell.wav", duration=seconds).track.lips for seconds in (None, 0.4, 2)
+        avatar.animate(audio=tmp_path / "swell.wav", duration=seconds).track.lips
+        for seconds in (None, 0.4, 2)
     )
     assert (len(whole), len(short), len(long)) == (26, 10, 50)
     np.testing.assert_array_equal(short, whole[:10])
@@ -377,7 +380,10 @@ def test_portraits_in_memory() -> None:
     ("options", "message"),
     [
         ({"audio": np.zeros(9)}, "audio must be the path of a sound file or a video, not ndarray"),
-        ({"pose": np.zeros((9, 6))}, "pose must be a path, a MotionTrack or one of hold, zero, idle, not ndarray"),
+        (
+            {"pose": np.zeros((9, 6))},
+            "pose must be a path, a MotionTrack or one of hold, zero, idle, not ndarray",
+        ),
         ({"track": 3}, "track must be a path"),
     ],
 )

@@ -113,7 +113,7 @@ def test_a_performance_whose_sound_nobody_hears(
             for yaw in range(4):
                 writer.write(picture(colour(yaw=yaw)))
     for drivers in ({"lips": clip}, {"track": clip}, {"track": clip, "lips": "hold"}):
-        avatar.animate(**drivers)  # type: ignore[arg-type]
+        avatar.animate(**drivers)
         (sentence,) = said(caplog)
         assert f"the result is silent although {clip} has sound: --audio {clip}" in sentence
     avatar.animate(track=clip, lips=clip, audio=clip)

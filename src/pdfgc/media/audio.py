@@ -223,7 +223,7 @@ class _Resampler:
     """
 
     def __init__(self, first: av.AudioFrame, rate: int, channels: int) -> None:
-        self._mixes = channels == 1 and first.layout.name == "stereo"
+        self._mixes = channels == 1 and first.layout.nb_channels == 2
         layout = "mono" if channels == 1 and not self._mixes else "stereo"
         self._graph = av.filter.Graph()
         self._graph.link_nodes(
