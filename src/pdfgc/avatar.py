@@ -33,6 +33,7 @@ from pdfgc.errors import InputError, NotMediaError
 from pdfgc.motion import BLINK, FACTORS, GAZE, MotionTrack
 from pdfgc.performance import Performance, Renderer, View, head_view, picture_view
 from pdfgc.progress import track as show_progress
+from pdfgc.strength import check_strength, scaled
 from pdfgc.timing import Loop, Number, check_loop, exact, exact_rate, frame_count
 
 if TYPE_CHECKING:
@@ -153,6 +154,7 @@ class Avatar:
         missing: Missing = "hold",
         smooth: float = 1.0,
         relative_pose: bool = False,
+        strength: Mapping[str, float] | None = None,
         folder_fps: Number = 25,
         size: int | None = None,
         paste_back: bool = False,
@@ -176,6 +178,8 @@ class Avatar:
             smooth: how much videos are smoothed in time, 1 as usual, 0 not at all.
             relative_pose: the head begins as the portrait holds it, and moves from there as the pose's driver moves
                 from its own first frame. Otherwise it takes the driver's pose as it is.
+            strength: how strongly `expression`, `lips` and `pose` show what drives them, 0 to 4, 1 as it is, about
+                the neutral code; with `relative_pose` about the portrait's own pose. `hold` stays as it is.
             folder_fps: frames a second of folders of numbered frames.
             size: side of the result in pixels (default the model's); with `paste_back` its longer side
                 (default the picture's own).
@@ -185,6 +189,8 @@ class Avatar:
             InputError: an input that cannot be used, or nothing that moves.
         """
         check_loop(loop)
+        strength = {**(strength or {})}
+        check_strength(strength)
         named = {"lips": lips, "expression": expression, "eyes": eyes, "pose": pose}
         named |= {"gaze": gaze, "blink": blink}
         chosen, spoken = choose_drivers(named, track=track, has_audio=audio is not None)
@@ -217,14 +223,21 @@ class Avatar:
         frames = frame_count(length, rate)
         codes, found = _sample(parts, rate, frames, loop)
         del drivers, parts, whole  # every factor of whole drivers, as large as the result
-        if self.model.pose_in_radians:
-            remarks.note(filter(None, [remarks.on_turn(self.codes["pose"], codes["pose"])]))
         if spoken and audio is not None:
             codes["lips"] = self._speak(audio, rate, frames)
+        for factor, share in strength.items():
+            if chosen.get(factor) != "hold":
+                about = self.codes["pose"] if factor == "pose" and relative_pose else np.float32(0)
+                codes[factor] = scaled(codes[factor], share, about)
+        if self.model.pose_in_radians:
+            remarks.note(filter(None, [remarks.on_turn(self.codes["pose"], codes["pose"])]))
         names = {slot: _name(driver) for slot, driver in chosen.items()}
         names |= {"lips": "audio"} if spoken else {}
         rendered = MotionTrack.from_codes(
-            codes, fps=rate, found=found, metadata=self._describe(names, audio, smooth, relative_pose)
+            codes,
+            fps=rate,
+            found=found,
+            metadata=self._describe(names, audio, smooth, relative_pose, strength),
         )
         return Performance(self.model, self._portrait, rendered, view, fps=rate, audio=audio)
 
@@ -271,6 +284,7 @@ class Avatar:
         audio: str | os.PathLike[str] | None,
         smooth: float,
         relative_pose: bool,
+        strength: Mapping[str, float],
     ) -> dict[str, str]:
         """What the saved track says of itself. File names only: folders are the maker's own business."""
         words = {
@@ -281,6 +295,7 @@ class Avatar:
             "drivers": json.dumps(drivers),
             "smoothed": json.dumps(smooth),
             "relative_pose": json.dumps(relative_pose),
+            "strength": json.dumps(strength),
             "note": "the motion of a synthetic video",
         }
         return words if audio is None else {**words, "audio": Path(audio).name}

@@ -110,6 +110,12 @@ def animate(
         bool,
         _reading("the head moves from the portrait's own pose on, as the driver's from its first frame"),
     ] = False,
+    strength: Annotated[
+        tuple[str, ...],
+        _reading(
+            "expression, lips or pose weaker (0 is neutral) or stronger (to 4) than driven", "FACTOR=NUMBER"
+        ),
+    ] = (),
     folder_fps: FolderRate = "25",
     aligned: Aligned = False,
     fps: Annotated[
@@ -153,11 +159,13 @@ def animate(
     from pdfgc.motion import SUFFIX
     from pdfgc.performance import check_quality
     from pdfgc.planning import check_portrait, plan
+    from pdfgc.strength import read_strength
 
     inputs = [portrait, audio, lips, pose, eyes, gaze, blink, expression, track]
     _check_output(output, SUFFIXES, inputs)
     _check_not_input(output.with_suffix(SUFFIX), inputs)
     check_quality(quality)
+    strengths = read_strength(strength)
     check_portrait(portrait)
     drivers: dict[str, str | None] = {
         "lips": lips,
@@ -175,6 +183,7 @@ def animate(
         duration=duration,
         folder_fps=folder_fps,
         relative_pose=relative_pose,
+        strength=strengths,
     )
     loaded = _load(model, device, engine)
     for saved in planned.tracks:
@@ -202,6 +211,7 @@ def animate(
         missing=missing,
         smooth=smooth,
         relative_pose=relative_pose,
+        strength=strengths,
         folder_fps=folder_fps,
         size=size,
         paste_back=paste_back,

@@ -74,12 +74,13 @@ def plan(
     duration: Number | None = None,
     folder_fps: Number = 25,
     relative_pose: bool = False,
+    strength: Mapping[str, float] | None = None,
 ) -> Plan:
     """How long a performance of these inputs would be.
 
     Args:
         drivers: of `lips`, `expression`, `eyes`, `pose`, `gaze` and `blink`; None where nobody is named.
-        audio, track, fps, duration, folder_fps, relative_pose: as `Avatar.animate`.
+        audio, track, fps, duration, folder_fps, relative_pose, strength: as `Avatar.animate`.
 
     Raises:
         InputError: an input that does not exist or cannot be read, a number that cannot be used, nothing that moves.
@@ -102,6 +103,9 @@ def plan(
     said = remarks.on_drivers(chosen, outlines, track=track, audio=audio, relative_pose=relative_pose)
     if spoken:
         movers = {"lips": f"the speech in {audio}", **movers}
+    for factor, share in (strength or {}).items():
+        if chosen.get(factor) != "hold":
+            movers[factor] += f", {share:g} times as strong"
     if "gaze" in movers and "blink" in movers:
         del movers["eyes"]  # together they are the whole of it
     return Plan(frame_count(length, rate), rate, tuple(saved), movers, tuple(said))
