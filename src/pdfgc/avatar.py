@@ -227,7 +227,7 @@ class Avatar:
             codes["lips"] = self._speak(audio, rate, frames)
         for factor, share in strength.items():
             if chosen.get(factor) != "hold":
-                about = self.codes["pose"] if factor == "pose" and relative_pose else np.float32(0)
+                about = self.codes["pose"] if factor == "pose" and relative_pose else 0.0
                 codes[factor] = scaled(codes[factor], share, about)
         if self.model.pose_in_radians:
             remarks.note(filter(None, [remarks.on_turn(self.codes["pose"], codes["pose"])]))

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
-from pdfgc import progress, remarks
+from pdfgc import progress
 from pdfgc import weights_commands as weights
 from pdfgc.allocator import keep_freed_memory
 from pdfgc.arguments import Group, Option, Verb, complain, parse
@@ -154,6 +154,7 @@ def animate(
     Raises:
         InputError: files, words and numbers that cannot be used, or nothing that moves.
     """
+    from pdfgc import remarks
     from pdfgc.avatar import Avatar
     from pdfgc.media.writer import SUFFIXES
     from pdfgc.motion import SUFFIX
@@ -249,6 +250,7 @@ def motion(
     Raises:
         InputError: a clip that cannot be read or shows no face.
     """
+    from pdfgc import remarks
     from pdfgc.aligned import read_aligned
     from pdfgc.drivers import read_motion
 

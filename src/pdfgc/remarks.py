@@ -159,11 +159,13 @@ def on_turn(own: np.ndarray, poses: np.ndarray) -> str | None:
 
 
 def on_roll(name: str, roll: float) -> str | None:
-    """A remark on a face that lies on its side or upside down; `roll` in degrees."""
+    """A remark on a face that lies on its side; `roll` in degrees.
+
+    One that is upside down is not told from an upright one: the tracker reads it with mouth and brows exchanged.
+    """
     if abs(roll) <= ON_ITS_SIDE:
         return None
-    how = "is upside down" if abs(roll) > 180 - ON_ITS_SIDE else "lies on its side"
-    return f"the face in {name} {how} ({abs(roll):.0f} degrees); turn the photo upright first"
+    return f"the face in {name} lies on its side ({abs(roll):.0f} degrees); turn the photo upright first"
 
 
 def _on_unheard(sources: Iterable[Path | None]) -> Iterator[str]:

@@ -44,8 +44,8 @@ def check_strength(strength: Mapping[str, float]) -> None:
             )
 
 
-def scaled(codes: np.ndarray, strength: float, neutral: np.ndarray) -> np.ndarray:
-    """Codes `[T, D]` float32 moved away from the neutral one `[D]` by a factor; 1 leaves every bit."""
+def scaled(codes: np.ndarray, strength: float, neutral: np.ndarray | float) -> np.ndarray:
+    """Codes `[T, D]` float32 scaled about the neutral one `[D]` (or 0); 1 leaves every bit."""
     if strength == 1:
         return codes
     return (neutral + strength * (codes - neutral)).astype(np.float32)
