@@ -104,6 +104,7 @@ class FakeModel:
     preset = "fake"
     fingerprint = "f" * 16
     size = 32
+    pose_in_radians = True
 
     def __init__(self, needs_crops: bool = False) -> None:
         self.needs_crops = needs_crops

@@ -88,6 +88,11 @@ def test_verbs_of_two_words_and_quiet() -> None:
         (["coook"], "kitchen does not know the verb coook; did you mean cook?"),
         (["sink", "wish"], "kitchen sink does not know the verb wish; did you mean wash?"),
         (["cook", "soup"], "-o/--output"),
+        (
+            ["cook", "soup", "--outptu", "x"],
+            "kitchen cook does not know the option --outptu; did you mean --output?",
+        ),
+        (["cook", "soup", "--out=x"], "the option --out=x; did you mean --output?"),
         (["cook", "-o", "x"], "DISH"),
         (
             ["cook", "soup", "-o", "x", "--heat", "mild"],

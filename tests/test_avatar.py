@@ -141,6 +141,17 @@ def test_without_audio_the_longest_driver_sets_the_length(avatar: Avatar, turn: 
     assert len(avatar.animate(pose=turn, duration=2)) == 50
 
 
+def test_a_track_that_moves_sets_the_length(avatar: Avatar, turn: Path, tone: Path, tmp_path: Path) -> None:
+    longer = write_folder(tmp_path / "longer", [colour(n) for n in range(15)])
+    first = avatar.animate(pose=turn).track
+    again = avatar.animate(track=first, gaze=longer)
+    assert len(again) == 10
+    assert np.array_equal(again.track.pose, first.pose)
+    assert len(avatar.animate(track=first, gaze=longer, audio=tone)) == 26
+    assert len(avatar.animate(track=first, gaze=longer, duration=0.2)) == 5
+    assert len(avatar.animate(track=turn / "3.png", gaze=longer)) == 15  # a still has no length to set
+
+
 def test_lips_from_a_video_or_held_under_audio(avatar: Avatar, tone: Path, turn: Path) -> None:
     assert avatar.animate(audio=tone, lips=turn).track.lips[:, 0] == pytest.approx(0.6, abs=0.01)
     assert avatar.animate(audio=tone, lips="hold").track.lips[:, 0] == pytest.approx(0.4, abs=0.01)
@@ -161,6 +172,8 @@ def test_nothing_that_moves_is_said(avatar: Avatar, turn: Path) -> None:
         avatar.animate()
     with pytest.raises(InputError, match="nothing moves"):
         avatar.animate(pose=turn / "3.png", eyes="zero", lips="hold")
+    with pytest.raises(InputError, match=r"3\.png has only one frame, and a still needs a duration"):
+        avatar.animate(pose=turn / "3.png")
     still = avatar.animate(pose=turn / "3.png", duration=0.2)
     assert np.degrees(still.track.pose[:, 1]) == pytest.approx([6] * 5, abs=0.1)
 
@@ -177,6 +190,30 @@ def test_a_duration_cuts_or_outlasts_the_audio(avatar: Avatar, tone: Path, tmp_p
         avatar.animate(audio=save_silent(tmp_path / "silent.mp4"), duration=1, lips="hold")
 
 
+def test_a_shorter_result_is_the_beginning_of_a_longer_one(avatar: Avatar, tmp_path: Path) -> None:
+    class Levelling(FakeModel):
+        """Hears as the models do: chunks of two seconds, brought to the level of their loudest sample."""
+
+        def encode_speech(self, wave: Iterable[np.ndarray], fps: Fraction) -> Iterator[np.ndarray]:
+            samples = np.concatenate(list(wave))
+            for start in range(0, len(samples), 32000):
+                chunk = samples[start : start + 32000]
+                yield from super().encode_speech([chunk / max(np.abs(chunk).max(), 1e-3)], fps)
+
+    avatar.model = Levelling()
+    write_wav(
+        tmp_path / "swell.wav", np.linspace(0, 0.9, 16160) * np.sign(np.sin(np.arange(16160) / 9 + 0.1))
+    )
+    whole, short, long = (
+        avatar.animate(audio=tmp_path / "swell.wav", duration=seconds).track.lips
+        for seconds in (None, 0.4, 2)
+    )
+    assert (len(whole), len(short), len(long)) == (26, 10, 50)
+    np.testing.assert_array_equal(short, whole[:10])
+    np.testing.assert_array_equal(long[:26], whole)
+    assert (np.diff(long[25:30, 0]) <= 0).all() and not long[29:].any()  # the mouth shuts, not at once
+
+
 def save_silent(path: Path) -> Path:
     with VideoWriter(path, width=32, height=32, fps=Fraction(25)) as writer:
         writer.write(np.zeros((32, 32, 3), np.uint8))
@@ -186,7 +223,8 @@ def save_silent(path: Path) -> Path:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"pose": "missing.mp4"}, "there is no file missing.mp4"),
+        ({"pose": "missing.mp4"}, "there is no file missing.mp4 to drive the pose"),
+        ({"track": "missing.mp4"}, "there is no file missing.mp4 to be the track"),
         ({"audio": "missing.wav"}, "missing.wav"),
         ({"lips": "audio"}, "no audio is given"),
         ({"loop": "bounce"}, "loop"),
@@ -320,8 +358,38 @@ def test_portraits_without_a_face(tmp_path: Path) -> None:
         Avatar(FakeModel(), tmp_path / "notes.txt")
     with pytest.raises(InputError, match="folder"):
         Avatar(FakeModel(), tmp_path)
-    with pytest.raises(InputError, match="uint8"):
+    with pytest.raises(InputError, match=r"uint8 pixels .* not \[8, 8, 3\] float64"):
         Avatar(FakeModel(), np.zeros((8, 8, 3)))
+    with pytest.raises(InputError, match=r"a portrait must be a path, a PIL image, or .* not NoneType"):
+        Avatar(FakeModel(), None)  # type: ignore[arg-type]
+
+
+def test_portraits_in_memory() -> None:
+    pixels = picture(colour(yaw=3, mouth=0.4, blink=0.1))
+    avatar = Avatar(FakeModel(), Image.fromarray(pixels))
+    assert avatar.name == "picture" and np.array_equal(avatar.picture, pixels)
+    clear = np.dstack([pixels, np.full(pixels.shape[:2], 255, np.uint8)])
+    clear[:5, :, 3] = 0
+    seen = Avatar(FakeModel(), clear).picture
+    assert (seen[:5] == 255).all() and np.array_equal(seen[5:], pixels[5:])
+    grey = Avatar(FakeModel(), np.full((64, 96), 128, np.uint8)).picture
+    assert grey.shape == (64, 96, 3) and (grey == 128).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"audio": np.zeros(9)}, "audio must be the path of a sound file or a video, not ndarray"),
+        (
+            {"pose": np.zeros((9, 6))},
+            "pose must be a path, a MotionTrack or one of hold, zero, idle, not ndarray",
+        ),
+        ({"track": 3}, "track must be a path"),
+    ],
+)
+def test_drivers_of_other_types(avatar: Avatar, options: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        avatar.animate(**options)  # type: ignore[arg-type]
 
 
 def test_a_portrait_from_a_video_is_its_first_frame_with_a_face(tmp_path: Path) -> None:

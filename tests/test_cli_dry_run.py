@@ -59,6 +59,18 @@ def test_a_dry_run_follows_no_driver_and_writes_nothing(model: Path, faceless: P
     assert list(tmp_path.iterdir()) == [faceless]
 
 
+def test_a_dry_run_tells_of_a_relative_pose_and_the_size_of_the_file(
+    model: Path, faceless: Path, tmp_path: Path
+) -> None:
+    words = ("--size", "333", "--relative-pose", "--model", model, "-o", tmp_path / "out.mp4", "--dry-run")
+    done = run(PORTRAIT, "--pose", faceless, *words)
+    assert "13 frames of 334x334 pixels" in done.stdout
+    assert done.stdout.endswith(f"  pose: {faceless}, 0.50 s, from the portrait's own pose on\n")
+    assert done.stderr == ""
+    done = run(PORTRAIT, "--eyes", faceless, *words)
+    assert done.stderr == "pdfgc: --relative-pose changes nothing: the pose follows no clip or track (hold)\n"
+
+
 def test_a_dry_run_looks_for_the_portraits_face(model: Path, faceless: Path, tmp_path: Path) -> None:
     wall = tmp_path / "wall.png"
     Image.new("RGB", (200, 200), "grey").save(wall)

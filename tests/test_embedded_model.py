@@ -39,6 +39,8 @@ def test_it_is_small(model: Model) -> None:
 
 
 def test_a_misspelt_model_and_a_folder_of_the_release_are_told_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="pdfgc weights import-official"):
+        pdfgc.load("paper")
     with pytest.raises(InputError, match="no model 'smal'; did you mean 'small'"):
         pdfgc.load("smal")
     (tmp_path / "motion_model.pth").touch()

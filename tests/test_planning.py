@@ -45,6 +45,15 @@ def test_a_track_brings_its_rate_along(tmp_path: Path) -> None:
     assert {track.metadata["model"] for track in planned.tracks} == {"abc"}
 
 
+def test_a_track_that_moves_sets_the_length(clip: Path) -> None:
+    codes = {name: np.zeros((5, size), np.float32) for name, size in FACTORS.items()}
+    track = MotionTrack.from_codes(codes, fps=25)
+    assert plan({**NOBODY, "gaze": str(clip)}, track=track).frames == 5
+    still = MotionTrack.still({name: rows[0] for name, rows in codes.items()})
+    assert plan({**NOBODY, "gaze": str(clip)}, track=still).frames == 13
+    assert plan({**NOBODY, "gaze": str(clip)}, track=track, duration=1).frames == 25
+
+
 def test_folders_have_the_rate_they_are_given(tmp_path: Path) -> None:
     for number in range(10):
         Image.new("RGB", (8, 8)).save(tmp_path / f"{number}.png")

@@ -102,10 +102,23 @@ class _Parser(argparse.ArgumentParser):
     """argparse with one-sentence errors and no abbreviated options."""
 
     def __init__(self, **settings: Any) -> None:
+        self._words: list[str] = []
         super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **settings)
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse does it, and keeps the words for `error`."""
+        self._words = list(args or ())
+        return super().parse_known_args(args, namespace)
+
     def error(self, message: str) -> NoReturn:
-        """Raises the complaint instead of printing the usage before it."""
+        """Raises the complaint instead of printing the usage before it.
+
+        An option that is missing was often only misspelt, and argparse looks at what is missing first.
+        """
+        flags = [flag for action in self._actions for flag in action.option_strings]
+        unknown = [word for word in self._words if word.startswith("--") and word.split("=")[0] not in flags]
+        if unknown and message.startswith("the following arguments are required"):
+            raise InputError(_unknown(unknown, self))
         raise InputError(f"{message} (see {self.prog} --help)")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:

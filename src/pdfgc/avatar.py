@@ -16,22 +16,39 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from pdfgc import remarks
 from pdfgc.aligned import require_aligned
-from pdfgc.drivers import WORDS, Driver, Drivers, Missing, MotionEncoder, Part, check_driver
+from pdfgc.drivers import (
+    WORDS,
+    Driver,
+    Drivers,
+    Missing,
+    MotionEncoder,
+    Part,
+    check_driver,
+    check_kind,
+    require_driver,
+)
 from pdfgc.errors import InputError, NotMediaError
 from pdfgc.motion import BLINK, FACTORS, GAZE, MotionTrack
 from pdfgc.performance import Performance, Renderer, View, head_view, picture_view
 from pdfgc.progress import track as show_progress
+from pdfgc.strength import check_strength, scaled
 from pdfgc.timing import Loop, Number, check_loop, exact, exact_rate, frame_count
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from pdfgc.face.tracker import Face
+
+    Picture = str | os.PathLike[str] | np.ndarray | Image
+    """What can be a portrait: a file, pixels, or what Pillow opened."""
 
 DEFAULT_FPS = Fraction(25)
 """Frames a second of the result (spec section 1)."""
 
-SILENT_BLOCK = 16_000
-"""Samples at once of the silence that follows sound that is too short."""
+MOUTH_SETTLES = 0.12
+"""Seconds in which the lips go to their place in silence where a sound ends before the result."""
 
 FIRST_FRAMES = 100
 """Frames of a video among which its portrait, the first one with a face, is looked for."""
@@ -62,6 +79,10 @@ class TalkingModel(MotionEncoder, Renderer, Protocol):
     def encode_speech(self, wave: Iterable[np.ndarray], fps: Fraction) -> Iterator[np.ndarray]:
         """Lip codes `[n, 500]`; row i is about time i / fps of the sound (mono, 16 kHz, in blocks)."""
 
+    @property
+    def pose_in_radians(self) -> bool:
+        """Whether pose codes begin with pitch, yaw and roll in radians."""
+
     def portrait(self, image: np.ndarray, mesh: np.ndarray, blendshapes: np.ndarray) -> Any:
         """Encodes a head crop `[S, S, 3]` uint8 with its crop mesh `[478, 3]` and blendshapes `[52]`."""
 
@@ -71,8 +92,8 @@ class Avatar:
 
     Args:
         model: what renders it.
-        portrait: a picture of any kind and size, a video (its first frame with a face), or pixels `[H, W, 3]`
-            uint8 RGB.
+        portrait: a picture of any kind and size, a video (its first frame with a face), a PIL image, or uint8
+            pixels: `[H, W, 3]` RGB, `[H, W, 4]` RGBA (laid over white, as in files) or `[H, W]` grey.
         face: which of several faces, 0 the largest.
         aligned: the portrait and the drivers of this avatar are cut as VoxCeleb's frames are (224 px folders of the
             paper's authors) and are taken as they are; for models of preset `paper`.
@@ -90,15 +111,16 @@ class Avatar:
     def __init__(
         self,
         model: TalkingModel,
-        portrait: str | os.PathLike[str] | np.ndarray,
+        portrait: Picture,
         *,
         face: int = 0,
         aligned: bool = False,
     ) -> None:
         from pdfgc.face.crop import crop, crop_mesh, visible_square
+        from pdfgc.face.tracker import on_size
 
         self.model = model
-        self.name = "picture" if isinstance(portrait, np.ndarray) else Path(portrait).name
+        self.name = Path(portrait).name if isinstance(portrait, str | os.PathLike) else "picture"
         self._aligned = aligned
         self._portrait: Portrait
         if aligned:
@@ -108,6 +130,7 @@ class Avatar:
             self._portrait = model.portrait(looking.cut_aligned(self.picture), _NO_MESH, _NO_BLENDSHAPES)
         else:
             self.picture, found = _find_face(portrait, self.name, face)
+            remarks.note(filter(None, (on_size(self.name, found), remarks.on_roll(self.name, found.roll))))
             self.box = model.box([found])
             head = crop(self.picture, self.box, model.size)
             self._portrait = model.portrait(head, crop_mesh(found.mesh, self.box), found.blendshapes)
@@ -131,6 +154,7 @@ class Avatar:
         missing: Missing = "hold",
         smooth: float = 1.0,
         relative_pose: bool = False,
+        strength: Mapping[str, float] | None = None,
         folder_fps: Number = 25,
         size: int | None = None,
         paste_back: bool = False,
@@ -145,14 +169,17 @@ class Avatar:
                 then `hold`.
             gaze, blink: finer drivers, in place of those parts of the eyes.
             track: what moves every factor not named, most often the track an earlier result left beside its
-                video; its frame rate is then the default too.
+                video; its length and frame rate are then the default too.
             fps: frames a second of the result, default 25.
-            duration: seconds of the result. Default: the audio's; without audio the longest driver's.
+            duration: seconds of the result. Default: the audio's; without audio that of `track` where it moves, so
+                that redoing one factor keeps the length; without either the longest driver's.
             loop: what follows the end of a shorter driver.
             missing: what stands for frames of drivers that show no face.
             smooth: how much videos are smoothed in time, 1 as usual, 0 not at all.
             relative_pose: the head begins as the portrait holds it, and moves from there as the pose's driver moves
                 from its own first frame. Otherwise it takes the driver's pose as it is.
+            strength: how strongly `expression`, `lips` and `pose` show what drives them, 0 to 4, 1 as it is, about
+                the neutral code; with `relative_pose` about the portrait's own pose. `hold` stays as it is.
             folder_fps: frames a second of folders of numbered frames.
             size: side of the result in pixels (default the model's); with `paste_back` its longer side
                 (default the picture's own).
@@ -162,6 +189,8 @@ class Avatar:
             InputError: an input that cannot be used, or nothing that moves.
         """
         check_loop(loop)
+        strength = {**(strength or {})}
+        check_strength(strength)
         named = {"lips": lips, "expression": expression, "eyes": eyes, "pose": pose}
         named |= {"gaze": gaze, "blink": blink}
         chosen, spoken = choose_drivers(named, track=track, has_audio=audio is not None)
@@ -177,21 +206,38 @@ class Avatar:
             until=length,
             aligned=self._aligned,
         )
+        whole = None if track is None else drivers.resolve("track", track)
+        if length is None and whole is not None and whole.sets_length:
+            drivers.until = length = whole.duration
         parts = {slot: drivers.resolve(slot, driver) for slot, driver in chosen.items()}
-        if relative_pose and chosen["pose"] not in WORDS:
+        said = remarks.on_drivers(chosen, parts, track=track, audio=audio, relative_pose=relative_pose)
+        remarks.note(said)
+        relative_pose = relative_pose and chosen["pose"] not in WORDS
+        if relative_pose:
             parts["pose"] = _starting_at(self.codes["pose"], parts["pose"])
+        else:
+            self._remark_on_start(chosen["pose"], parts["pose"])
         if rate is None:
-            rate = DEFAULT_FPS if track is None else _rate_of(drivers.resolve("pose", track))
-        length = longest(parts) if length is None else length
+            rate = (whole.track.fps if whole else None) or DEFAULT_FPS
+        length = longest(parts, chosen) if length is None else length
         frames = frame_count(length, rate)
         codes, found = _sample(parts, rate, frames, loop)
-        del drivers, parts  # every factor of whole drivers, as large as the result
+        del drivers, parts, whole  # every factor of whole drivers, as large as the result
         if spoken and audio is not None:
             codes["lips"] = self._speak(audio, rate, frames)
+        for factor, share in strength.items():
+            if chosen.get(factor) != "hold":
+                about = self.codes["pose"] if factor == "pose" and relative_pose else 0.0
+                codes[factor] = scaled(codes[factor], share, about)
+        if self.model.pose_in_radians:
+            remarks.note(filter(None, [remarks.on_turn(self.codes["pose"], codes["pose"])]))
         names = {slot: _name(driver) for slot, driver in chosen.items()}
         names |= {"lips": "audio"} if spoken else {}
         rendered = MotionTrack.from_codes(
-            codes, fps=rate, found=found, metadata=self._describe(names, audio, smooth)
+            codes,
+            fps=rate,
+            found=found,
+            metadata=self._describe(names, audio, smooth, relative_pose, strength),
         )
         return Performance(self.model, self._portrait, rendered, view, fps=rate, audio=audio)
 
@@ -202,24 +248,43 @@ class Avatar:
         return head_view(self.model.size if size is None else size, self.box, self._visible)
 
     def _speak(self, audio: str | os.PathLike[str], fps: Fraction, frames: int) -> np.ndarray:
-        """Lip codes `[frames, 500]` of the sound, silence after its end."""
+        """Lip codes `[frames, 500]` of the sound, and of silence after its end.
+
+        The sound is heard beyond the last frame, as far as the model's hearing reaches, and silence that the result
+        adds is not heard with it: so a shorter result is the beginning of a longer one.
+        """
         from pdfgc.media.audio import SPEECH_RATE, stream_audio
 
         codes = np.zeros((frames, FACTORS["lips"]), np.float32)
-        samples = math.ceil(frames / fps * SPEECH_RATE)
         filled = 0
-        sound = _lasting(stream_audio(audio, SPEECH_RATE), samples)
-        wave = show_progress(sound, math.ceil(samples / SPEECH_RATE), "speech")
+        sound = _to_whole_frames(stream_audio(audio, SPEECH_RATE), SPEECH_RATE / fps)
+        wave = show_progress(sound, math.ceil(frames / fps), "speech")
         for rows in self.model.encode_speech(wave, fps):
             kept = rows[: frames - filled]
             codes[filled : filled + len(kept)] = kept
             filled += len(kept)
-        if filled:
-            codes[filled:] = codes[filled - 1]
+            if filled == frames:
+                return codes
+        silence = np.concatenate(list(self.model.encode_speech([np.zeros(SPEECH_RATE, np.float32)], fps)))
+        rest = silence[len(silence) // 2]
+        share = np.minimum(np.arange(1, frames - filled + 1) / float(fps * MOUTH_SETTLES), 1)[:, None]
+        codes[filled:] = (1 - share) * (codes[filled - 1] if filled else rest) + share * rest
         return codes
 
+    def _remark_on_start(self, driver: Driver, part: Part) -> None:
+        """Says so where a driver's pose, taken as it is, begins far from the portrait's."""
+        again = part.track.metadata.get("portrait") == self.name  # an earlier result: it was said then
+        if self.model.pose_in_radians and part.sets_length and not again:
+            far = remarks.on_first_pose(_name(driver), self.codes["pose"], part.track.pose[0])
+            remarks.note(filter(None, [far]))
+
     def _describe(
-        self, drivers: Mapping[str, str], audio: str | os.PathLike[str] | None, smooth: float
+        self,
+        drivers: Mapping[str, str],
+        audio: str | os.PathLike[str] | None,
+        smooth: float,
+        relative_pose: bool,
+        strength: Mapping[str, float],
     ) -> dict[str, str]:
         """What the saved track says of itself. File names only: folders are the maker's own business."""
         words = {
@@ -229,14 +294,14 @@ class Avatar:
             "portrait": self.name,
             "drivers": json.dumps(drivers),
             "smoothed": json.dumps(smooth),
+            "relative_pose": json.dumps(relative_pose),
+            "strength": json.dumps(strength),
             "note": "the motion of a synthetic video",
         }
         return words if audio is None else {**words, "audio": Path(audio).name}
 
 
-def _find_face(
-    portrait: str | os.PathLike[str] | np.ndarray, name: str, number: int
-) -> tuple[np.ndarray, Face]:
+def _find_face(portrait: Picture, name: str, number: int) -> tuple[np.ndarray, Face]:
     """The picture and the face in it."""
     from pdfgc.face.tracker import FaceTracker
 
@@ -255,13 +320,13 @@ def _find_face(
     raise InputError(f"no face was found in {where}; a portrait must show one, roughly from the front")
 
 
-def _pictures(portrait: str | os.PathLike[str] | np.ndarray) -> Iterator[np.ndarray]:
-    if isinstance(portrait, np.ndarray):
-        if portrait.ndim != 3 or portrait.shape[2] != 3 or portrait.dtype != np.uint8:
-            raise InputError(f"a portrait must be [H, W, 3] uint8, not {portrait.shape} {portrait.dtype}")
-        yield portrait
-        return
+def _pictures(portrait: Picture) -> Iterator[np.ndarray]:
+    from pdfgc.media.images import as_rgb
     from pdfgc.media.video import read_frames
+
+    if not isinstance(portrait, str | os.PathLike):
+        yield as_rgb(portrait)
+        return
 
     if Path(portrait).is_dir():
         raise InputError(f"{portrait} is a folder, but a portrait must be a picture or a video")
@@ -285,10 +350,15 @@ def choose_drivers(
     named: Mapping[str, Driver | None], *, track: Driver | None, has_audio: bool
 ) -> tuple[dict[str, Driver], bool]:
     """The driver of each slot, checked, and whether the audio moves the lips (which then have no slot)."""
+    for slot, driver in {**named, "track": track}.items():
+        if driver is not None:
+            check_kind(slot, driver)
     spoken = named["lips"] == "audio" or (named["lips"] is None and has_audio)
     if spoken and not has_audio:
         raise InputError("the lips are to follow the audio, but no audio is given")
     fallback: Driver = "hold" if track is None else track
+    if track is not None:
+        require_driver("be the track", track)
     chosen: dict[str, Driver] = {}
     for slot, driver in named.items():
         if slot == "lips" and spoken:
@@ -308,6 +378,9 @@ def stated_length(audio: str | os.PathLike[str] | None, duration: Number | None)
     if audio is not None:
         from pdfgc.media.audio import audio_duration
 
+        if not isinstance(audio, str | os.PathLike):
+            raise InputError(f"audio must be the path of a sound file or a video, not {type(audio).__name__}")
+
         seconds = audio_duration(audio)
         if seconds <= 0:
             raise InputError(f"the sound of {audio} is empty")
@@ -322,11 +395,6 @@ def _starting_at(pose: np.ndarray, part: Part) -> Part:
     """A driver whose pose moves as before, but from `pose [6]` on. Angles are added."""
     moved = part.track.pose - part.track.pose[0] + pose
     return replace(part, track=replace(part.track, pose=moved))
-
-
-def _rate_of(part: Part) -> Fraction:
-    """The frame rate that a track to be rendered again brings along."""
-    return part.track.fps or DEFAULT_FPS
 
 
 class Lasting(Protocol):
@@ -345,8 +413,12 @@ class Lasting(Protocol):
         """Whether it may decide how long the result is."""
 
 
-def longest(parts: Mapping[str, Lasting]) -> Fraction:
-    """Seconds of a result whose length is not stated.
+def longest(parts: Mapping[str, Lasting], chosen: Mapping[str, Driver]) -> Fraction:
+    """Seconds of a result whose length is not stated, by audio, duration or a track that moves.
+
+    Args:
+        parts: the drivers.
+        chosen: the same as they were given.
 
     Raises:
         InputError: nothing moves.
@@ -354,6 +426,11 @@ def longest(parts: Mapping[str, Lasting]) -> Fraction:
     lengths = [part.duration for part in parts.values() if part.sets_length]
     # a stock track never ends; it is shown once where there is nothing else
     lengths = lengths or [part.duration for part in parts.values() if part.moves]
+    stills = [_name(driver) for driver in chosen.values() if driver not in WORDS]
+    if not lengths and stills:
+        raise InputError(
+            f"nothing moves: {stills[0]} has only one frame, and a still needs a duration (--duration) or audio"
+        )
     if not lengths:
         raise InputError(
             "nothing moves: give audio, or for lips, expression, eyes or pose a video, a folder of frames, "
@@ -387,18 +464,13 @@ def _sample(
     return {**codes, "eyes": eyes}, found
 
 
-def _lasting(blocks: Iterable[np.ndarray], samples: int) -> Iterator[np.ndarray]:
-    """A wave cut, or carried on with silence, to a number of samples."""
-    left = samples
+def _to_whole_frames(blocks: Iterable[np.ndarray], samples: Fraction) -> Iterator[np.ndarray]:
+    """A wave carried on with silence to the end of its last frame; `samples` a frame."""
+    count = 0
     for block in blocks:
-        if left <= 0:
-            return
-        yield block[:left]
-        left -= len(block)
-    while left > 0:
-        silence = np.zeros(min(left, SILENT_BLOCK), np.float32)
-        yield silence
-        left -= len(silence)
+        yield block
+        count += len(block)
+    yield np.zeros(math.ceil(math.ceil(count / samples) * samples) - count, np.float32)
 
 
 def _name(driver: Driver) -> str:

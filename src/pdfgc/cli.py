@@ -110,6 +110,12 @@ def animate(
         bool,
         _reading("the head moves from the portrait's own pose on, as the driver's from its first frame"),
     ] = False,
+    strength: Annotated[
+        tuple[str, ...],
+        _reading(
+            "expression, lips or pose weaker (0 is neutral) or stronger (to 4) than driven", "FACTOR=NUMBER"
+        ),
+    ] = (),
     folder_fps: FolderRate = "25",
     aligned: Aligned = False,
     fps: Annotated[
@@ -118,7 +124,7 @@ def animate(
     ] = None,
     duration: Annotated[
         str | None,
-        _picture("seconds (default: the speech's, or the longest driver's)", "SECONDS"),
+        _picture("seconds (default: the speech's, else --track's, else the longest driver's)", "SECONDS"),
     ] = None,
     size: Annotated[
         int | None,
@@ -139,8 +145,8 @@ def animate(
       zero  the neutral position
       idle  gentle blinks and sway, for eyes and pose
 
-    The speech sets the length; without it, the longest moving driver. The motion that was rendered is saved
-    beside OUT as a track, so that one part can be changed later while the rest stays:
+    The speech sets the length; without it, --track; without that, the longest moving driver. The motion that
+    was rendered is saved beside OUT as a track, so that one part can be changed later while the rest stays:
 
       pdfgc animate face.jpg --audio a.wav --pose nod.mp4 -o one.mp4
       pdfgc animate face.jpg --audio a.wav --track one.motion.safetensors --eyes look.mp4 -o two.mp4
@@ -148,16 +154,19 @@ def animate(
     Raises:
         InputError: files, words and numbers that cannot be used, or nothing that moves.
     """
+    from pdfgc import remarks
     from pdfgc.avatar import Avatar
     from pdfgc.media.writer import SUFFIXES
     from pdfgc.motion import SUFFIX
     from pdfgc.performance import check_quality
     from pdfgc.planning import check_portrait, plan
+    from pdfgc.strength import read_strength
 
     inputs = [portrait, audio, lips, pose, eyes, gaze, blink, expression, track]
     _check_output(output, SUFFIXES, inputs)
     _check_not_input(output.with_suffix(SUFFIX), inputs)
     check_quality(quality)
+    strengths = read_strength(strength)
     check_portrait(portrait)
     drivers: dict[str, str | None] = {
         "lips": lips,
@@ -167,13 +176,23 @@ def animate(
         "blink": blink,
         "pose": pose,
     }
-    planned = plan(drivers, audio=audio, track=track, fps=fps, duration=duration, folder_fps=folder_fps)
+    planned = plan(
+        drivers,
+        audio=audio,
+        track=track,
+        fps=fps,
+        duration=duration,
+        folder_fps=folder_fps,
+        relative_pose=relative_pose,
+        strength=strengths,
+    )
     loaded = _load(model, device, engine)
     for saved in planned.tracks:
         saved.require_model(loaded.fingerprint)
     avatar = Avatar(loaded, portrait, face=face, aligned=aligned)
     if dry_run:
         view = avatar.view(size, paste_back=paste_back)
+        remarks.note(planned.remarks)
         say(f"would make {_summary(output, planned.frames, view.width, view.height, planned.fps)}")
         for slot, mover in planned.movers.items():
             say(f"  {slot}: {mover}")
@@ -193,6 +212,7 @@ def animate(
         missing=missing,
         smooth=smooth,
         relative_pose=relative_pose,
+        strength=strengths,
         folder_fps=folder_fps,
         size=size,
         paste_back=paste_back,
@@ -202,7 +222,10 @@ def animate(
 
 
 def _summary(output: Path, frames: int, width: int, height: int, fps: Fraction) -> str:
+    from pdfgc.media.writer import file_size
+
     seconds = float(frames / fps)
+    width, height = file_size(width, height)
     return f"{output}: {counted(frames, 'frame')} of {width}x{height} pixels, {float(fps):g} a second, {seconds:.2f} s"
 
 
@@ -227,10 +250,13 @@ def motion(
     Raises:
         InputError: a clip that cannot be read or shows no face.
     """
+    from pdfgc import remarks
     from pdfgc.aligned import read_aligned
     from pdfgc.drivers import read_motion
 
     _check_output(output, (".safetensors",), [clip])
+    if clip.is_dir():
+        remarks.note(filter(None, [remarks.on_gaps(clip)]))
     encoder = _load(model)
     if aligned:
         track = read_aligned(clip, encoder, fps=folder_fps)

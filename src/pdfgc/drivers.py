@@ -111,6 +111,9 @@ class Drivers:
         folder_fps: frames a second of folders of numbered frames.
         until: seconds of a driver that are needed, None for all of it.
         aligned: whether pictures are aligned already (`pdfgc.aligned`).
+
+    Attributes:
+        until: as given; may be set as soon as it is known.
     """
 
     def __init__(
@@ -131,17 +134,18 @@ class Drivers:
         self._missing: Missing = missing
         self._smooth = smooth
         self._folder_fps = folder_fps
-        self._until = until
+        self.until = until
         self._aligned = aligned
         self._ready: dict[MotionTrack | str, Part] = {}
 
     def resolve(self, slot: str, driver: Driver) -> Part:
-        """The track of a driver for a slot: a factor's name, `gaze` or `blink`.
+        """The track of a driver for a slot: a factor's name, `gaze`, `blink`, or `track` for what moves the rest.
 
         Raises:
             InputError: as `read_motion` and `MotionTrack.load`; for a track of another model.
         """
-        check_driver(slot, driver)
+        if slot != "track":
+            check_driver(slot, driver)
         key = driver if isinstance(driver, MotionTrack) else os.fspath(driver)
         if key not in self._ready:
             self._ready[key] = self._prepare(driver)
@@ -167,21 +171,32 @@ class Drivers:
         if self._aligned:
             from pdfgc.aligned import read_aligned
 
-            return read_aligned(path, self._model, fps=self._folder_fps, until=self._until)
-        return read_motion(path, self._model, missing=self._missing, fps=self._folder_fps, until=self._until)
+            return read_aligned(path, self._model, fps=self._folder_fps, until=self.until)
+        return read_motion(path, self._model, missing=self._missing, fps=self._folder_fps, until=self.until)
 
 
 def check_driver(slot: str, driver: Driver) -> None:
     """Raises InputError when a driver cannot be one; nothing is read for that."""
-    if isinstance(driver, MotionTrack) or driver in ("hold", "zero"):
-        return
-    if driver == "idle":
-        if slot not in IDLE_SLOTS:
-            raise InputError(f"idle moves {', '.join(IDLE_SLOTS)}, so it cannot drive the {slot}")
+    if driver == "idle" and slot not in IDLE_SLOTS:
+        raise InputError(f"idle moves {', '.join(IDLE_SLOTS)}, so it cannot drive the {slot}")
+    require_driver(f"drive the {slot}", driver)
+
+
+def check_kind(slot: str, driver: object) -> None:
+    """Raises InputError for what is of no type that a driver can have."""
+    if not isinstance(driver, str | os.PathLike | MotionTrack):
+        raise InputError(
+            f"{slot} must be a path, a MotionTrack or one of {', '.join(WORDS)}, not {type(driver).__name__}"
+        )
+
+
+def require_driver(purpose: str, driver: Driver) -> None:
+    """Raises InputError when a driver is no track, no word and no file that exists; `purpose` names its part."""
+    if isinstance(driver, MotionTrack) or driver in WORDS:
         return
     if not Path(driver).exists():
         raise InputError(
-            f"there is no file {os.fspath(driver)} to drive the {slot}: expected a video, a picture, a "
+            f"there is no file {os.fspath(driver)} to {purpose}: expected a video, a picture, a "
             f"folder of frames, a motion track, or one of {', '.join(WORDS)}"
         )
 
@@ -226,7 +241,10 @@ def read_motion(
         if not count:
             raise InputError(f"no face was found in {path}" + _among(len(seen.found)))
         if count < len(seen.found):
-            log.warning("%s: no face in %d of %d frames", path, len(seen.found) - count, len(seen.found))
+            remedy = "; --missing skip passes smoothly over such frames" if missing == "hold" else ""
+            log.warning(
+                "%s: no face in %d of %d frames%s", path, len(seen.found) - count, len(seen.found), remedy
+            )
         codes = _encode(Path(path), model, seen, rate)
     rows, kept = _fill(seen.found, missing)
     if count < len(seen.found):  # otherwise they are those rows already
@@ -274,15 +292,20 @@ def _watch(
     store: IO[bytes],
 ) -> _Seen:
     """Looks at every frame once; the meshes (5.7 kB a frame) go to `store`."""
+    from pdfgc.face.tracker import on_size
+
     times: list[Fraction] = []
     found: list[bool] = []
     blendshapes: list[np.ndarray] = []
     follower = _Follower(tracker)
+    small: str | None = None
     for image, time in frames_until(path, fps, until, f"faces of {path.name}"):
         face = follower.look(image)
         times.append(time)
         found.append(face is not None)
         if face is not None:
+            if small is None and (small := on_size(path.name, face)):
+                log.warning("%s", small)
             store.write(face.mesh.astype(np.float32).tobytes())
             blendshapes.append(face.blendshapes)
         elif missing == "fail":

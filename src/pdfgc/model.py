@@ -37,7 +37,7 @@ from pdfgc.training.results import Result, read_result
 from pdfgc.wording import nearest
 
 if TYPE_CHECKING:
-    from pdfgc.avatar import Avatar
+    from pdfgc.avatar import Avatar, Picture
     from pdfgc.face.crop import CropBox
     from pdfgc.face.tracker import Face
     from pdfgc.paper_model import PaperModel
@@ -81,6 +81,9 @@ class Model:
 
     needs_crops = False
     """Codes come from the mesh; the pictures themselves are not needed."""
+
+    pose_in_radians = True
+    """Pose codes begin with angles."""
 
     def __init__(self, result: Result, device: torch.device | str = "cpu") -> None:
         config = config_from_dict(result.about["config"])
@@ -128,7 +131,7 @@ class Model:
         """Number of weights."""
         return count_weights(self._modules)
 
-    def avatar(self, portrait: str | Path | np.ndarray, *, face: int = 0) -> Avatar:
+    def avatar(self, portrait: Picture, *, face: int = 0) -> Avatar:
         """A portrait made ready: any photo, its head found, cropped and encoded once (see `Avatar`)."""
         from pdfgc.avatar import Avatar
 
@@ -333,6 +336,11 @@ def _read(name: str | Path) -> Result:
         return read_result(path / "model.safetensors")
     if path.suffix:
         return read_result(path)
+    if str(name) == "paper":
+        raise InputError(
+            "the weights of preset paper are not in the package: `pdfgc weights import-official` makes a model "
+            "of the authors' files"
+        )
     if str(name) not in EMBEDDED:
         meant = nearest(str(name), EMBEDDED)
         raise InputError(

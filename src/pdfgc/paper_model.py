@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
@@ -33,7 +32,7 @@ from pdfgc.parallel import Threads
 from pdfgc.training.results import Result
 
 if TYPE_CHECKING:
-    from pdfgc.avatar import Avatar
+    from pdfgc.avatar import Avatar, Picture
 
 _ALIGNED = 224
 """Side of the aligned pictures that `PaperUse.margin` is about."""
@@ -71,6 +70,9 @@ class PaperModel:
 
     needs_crops = True
     """Codes come from the pictures."""
+
+    pose_in_radians = False
+    """Pose codes are in units of their training; those of the authors' release in units that nobody states."""
 
     def __init__(self, result: Result, device: torch.device | str = "cpu") -> None:
         config = config_from_dict(result.about["config"])
@@ -112,7 +114,7 @@ class PaperModel:
         """Number of weights."""
         return count_weights(self._modules)
 
-    def avatar(self, portrait: str | Path | np.ndarray, *, face: int = 0, aligned: bool = False) -> Avatar:
+    def avatar(self, portrait: Picture, *, face: int = 0, aligned: bool = False) -> Avatar:
         """A portrait made ready: any photo, its head found, cropped and encoded once (see `Avatar`)."""
         from pdfgc.avatar import Avatar
 

@@ -83,7 +83,7 @@ def picture_view(picture: np.ndarray, box: CropBox, longest: int | None = None) 
         box: the head's square in it.
         longest: pixels of the longer side (default the picture's own, at most `MAX_SIDE`).
     """
-    from pdfgc.face.crop import CropBox, paste_back
+    from pdfgc.face.crop import CropBox, Paster
 
     own = max(picture.shape[:2])
     if longest is None:
@@ -99,7 +99,14 @@ def picture_view(picture: np.ndarray, box: CropBox, longest: int | None = None) 
         flag = cv2.INTER_AREA if longest < own else cv2.INTER_LANCZOS4
         picture = cv2.resize(picture, (width, height), interpolation=flag)
         box = CropBox(box.left * scale_x, box.top * scale_y, box.side * (scale_x + scale_y) / 2)
-    return View(picture.shape[1], picture.shape[0], lambda rendered: paste_back(picture, rendered, box))
+    paster: list[Paster] = []  # made with the first frame, whose size only the model knows
+
+    def show(rendered: np.ndarray) -> np.ndarray:
+        if not paster:
+            paster.append(Paster(picture, box, len(rendered)))
+        return paster[0](rendered)
+
+    return View(picture.shape[1], picture.shape[0], show)
 
 
 def _check_side(side: int) -> None:

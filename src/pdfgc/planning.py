@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from pdfgc import remarks
 from pdfgc.avatar import DEFAULT_FPS, choose_drivers, expecting_portrait, longest, stated_length
 from pdfgc.drivers import Driver
 from pdfgc.errors import InputError
@@ -54,12 +55,14 @@ class Plan:
         fps: how many a second.
         tracks: the saved tracks among its drivers; whether they are of the right model, only a model can tell.
         movers: what moves each factor, and gaze and blinks where they are named, in words.
+        remarks: what `Avatar.animate` will say of the drivers.
     """
 
     frames: int
     fps: Fraction
     tracks: tuple[MotionTrack, ...]
     movers: Mapping[str, str]
+    remarks: tuple[str, ...]
 
 
 def plan(
@@ -70,12 +73,14 @@ def plan(
     fps: Number | None = None,
     duration: Number | None = None,
     folder_fps: Number = 25,
+    relative_pose: bool = False,
+    strength: Mapping[str, float] | None = None,
 ) -> Plan:
     """How long a performance of these inputs would be.
 
     Args:
         drivers: of `lips`, `expression`, `eyes`, `pose`, `gaze` and `blink`; None where nobody is named.
-        audio, track, fps, duration, folder_fps: as `Avatar.animate`.
+        audio, track, fps, duration, folder_fps, relative_pose, strength: as `Avatar.animate`.
 
     Raises:
         InputError: an input that does not exist or cannot be read, a number that cannot be used, nothing that moves.
@@ -88,16 +93,22 @@ def plan(
     whole = None if track is None else outline(track, folder_fps=exact_rate(folder_fps))
     length = stated_length(audio, duration)
     if length is None:
-        length = longest(outlines)
+        length = whole.duration if whole is not None and whole.sets_length else longest(outlines, chosen)
     if rate is None:
         rate = (whole.fps if whole else None) or DEFAULT_FPS
     saved = [found.track for found in outlines.values() if found.track is not None]
     movers = {slot: mover(driver, outlines[slot]) for slot, driver in chosen.items()}
+    if relative_pose and outlines["pose"].moves and chosen["pose"] != "idle":
+        movers["pose"] += ", from the portrait's own pose on"
+    said = remarks.on_drivers(chosen, outlines, track=track, audio=audio, relative_pose=relative_pose)
     if spoken:
         movers = {"lips": f"the speech in {audio}", **movers}
+    for factor, share in (strength or {}).items():
+        if chosen.get(factor) != "hold":
+            movers[factor] += f", {share:g} times as strong"
     if "gaze" in movers and "blink" in movers:
         del movers["eyes"]  # together they are the whole of it
-    return Plan(frame_count(length, rate), rate, tuple(saved), movers)
+    return Plan(frame_count(length, rate), rate, tuple(saved), movers, tuple(said))
 
 
 def mover(driver: Driver, found: Outline) -> str:

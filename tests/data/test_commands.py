@@ -33,7 +33,10 @@ def test_a_collection_becomes_shards_for_the_paper_preset(mead: Path, tmp_path: 
     shards = tmp_path / "shards"
     done = pdfgc(mead, "-o", shards, "--layout", "mead", "--crop", "voxceleb")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"{shards}: 1 clip, 0.0 minutes, 1 person; rejected: 1 no speech\n"
+    assert (
+        done.stdout
+        == f"{shards}: 1 clip, 0.0 minutes, 1 person; rejected: none; kept without sound: 1 no speech\n"
+    )
     (clip,) = ClipSet.open(shards)
     assert (clip.identity, clip.info.labels["emotion"], clip.info.labels["level"]) == ("M003", "happy", "2")
     assert (clip.info.framing, clip.picture(0).shape) == ("voxceleb", (224, 224, 3))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import subprocess
 import sys
 
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 
 from pdfgc.face import mesh
-from pdfgc.face.tracker import SMALL_FACE, Face, FaceTracker
+from pdfgc.face.tracker import SMALL_FACE, Face, FaceTracker, on_size
 
 
 def scaled(image: np.ndarray, scale: float) -> np.ndarray:
@@ -54,19 +53,19 @@ def test_the_largest_face_comes_first(astronaut: np.ndarray) -> None:
     assert first.mesh[:, 0].mean() > second.mesh[:, 0].mean()
 
 
-def test_a_small_face_in_a_large_picture_is_found_and_warned_of(
-    astronaut: np.ndarray, astronaut_face: Face, caplog: pytest.LogCaptureFixture
+def test_a_small_face_in_a_large_picture_is_found_and_remarked_on(
+    astronaut: np.ndarray, astronaut_face: Face
 ) -> None:
     scale = 48 / astronaut_face.size
     picture = on_canvas(scaled(astronaut, scale), 540, 960, 200, 600)
-    with FaceTracker() as tracker, caplog.at_level(logging.WARNING):
+    with FaceTracker() as tracker:
         assert tracker.detect(picture, thorough=False) == []
         (face,) = tracker.detect(picture)
-        tracker.detect(picture)
     assert face.size < SMALL_FACE
     truth = astronaut_face.mesh[:, :2] * scale + (600, 200)
     assert np.abs(face.mesh[:, :2] - truth).mean() < 1.0
-    assert [record.levelname for record in caplog.records] == ["WARNING"], "one warning, not one a picture"
+    assert (on_size("crowd.jpg", face) or "").startswith("crowd.jpg: the face is only 4")
+    assert on_size("her.jpg", astronaut_face) is None
 
 
 def test_a_small_picture_is_looked_at_enlarged(

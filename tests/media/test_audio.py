@@ -55,6 +55,17 @@ def test_one_loud_channel_is_heard(tmp_path: Path) -> None:
     assert np.allclose(both[:, 1], 0, atol=1e-3)
 
 
+def test_channels_that_cancel_each_other_leave_the_louder_one(tmp_path: Path) -> None:
+    wave = tone(0.5, 44_100)
+    path = write_sound(tmp_path / "a.wav", np.stack([wave, -0.95 * wave]), 44_100, layout="stereo")
+    heard = read_audio(path)
+    expected = tone(0.5, RATE)
+    assert np.abs(heard[200:-200] - expected[: len(heard)][200:-200]).max() < 0.01
+    apart = np.stack([wave, np.roll(wave, 25)])  # a quarter of a period late: an ordinary mix
+    mixed = read_audio(write_sound(tmp_path / "b.wav", apart, 44_100, layout="stereo"))
+    assert np.abs(mixed).max() == pytest.approx(np.abs(expected).max() / np.sqrt(2), rel=0.03)
+
+
 @pytest.mark.parametrize("channels", [2, 3, 5, 8])
 def test_channels_without_names(tmp_path: Path, channels: int) -> None:
     wave = np.rint(tone(0.5, RATE) * 32767).astype("<i2")

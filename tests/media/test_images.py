@@ -136,6 +136,14 @@ def test_a_wrong_suffix_does_not_matter(tmp_path: Path) -> None:
     assert corners(read_image(tmp_path / "a.jpg")) == "wrgb"
 
 
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tiff", "tga"])
+def test_a_text_that_is_named_like_a_picture(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"notes.{suffix}"
+    path.write_text("Dear diary, nothing to see here.\n" * 20)
+    with pytest.raises(InputError, match=rf"notes\.{suffix} is not a picture"):
+        read_image(path)
+
+
 def test_natural_order(tmp_path: Path) -> None:
     for name in ("b2.png", "b10.png", "a03.PNG", "10.png", "9.jpg", "x.y.png"):
         (tmp_path / name).touch()

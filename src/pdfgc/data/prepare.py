@@ -52,7 +52,9 @@ class Summary:
     identities: int
     minutes: float
     rejected: dict[str, int]
-    """How many parts of videos, and sounds of clips, were rejected, by reason."""
+    """How many parts of videos were rejected, by reason."""
+    without_sound: dict[str, int]
+    """Clips that were kept without their sound, by what was wrong with it."""
     sync: dict[str, int]
     """Clips with sound by what was found about its offset; `not checked` where nobody listened."""
     licences: dict[str, int]
@@ -60,11 +62,12 @@ class Summary:
 
     def __str__(self) -> str:
         reasons = _listed(self.rejected) or "none"
+        dropped = f"; kept without sound: {_listed(self.without_sound)}" if self.without_sound else ""
         sync = f"; sound: {_listed(self.sync)}" if self.sync else ""
         return (
             f"{counted(self.clips, 'clip')}, {self.minutes:.1f} minutes, "
             f"{counted(self.identities, 'person', 'people')}; "
-            f"rejected: {reasons}{sync}"
+            f"rejected: {reasons}{dropped}{sync}"
         )
 
 
@@ -187,11 +190,15 @@ def write_index(folder: Path) -> Summary:
         clips += record["clips"]
         rejected += [{"source": record["source"], **rejection} for rejection in record["rejected"]]
     infos = [clip["info"] for clip in clips]
+    without_sound = _counts(info["sound_fault"] for info in infos if info.get("sound_fault"))
+    # a sound that was left out stands among the rejections, its clip does not
+    reasons = Counter(entry["reason"] for entry in rejected) - Counter(without_sound)
     summary = Summary(
         clips=len(clips),
         identities=len({info["identity"] for info in infos}),
         minutes=sum(clip["seconds"] for clip in clips) / 60,
-        rejected=_counts(entry["reason"] for entry in rejected),
+        rejected=dict(sorted(reasons.items())),
+        without_sound=without_sound,
         sync=_counts(info["sync"] or "not checked" for info in infos if info["samples"]),
         licences=_counts(info["labels"].get("licence", NO_LICENCE) for info in infos),
     )

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from pdfgc import remarks
 from pdfgc.errors import InputError
 from pdfgc.evaluation.digests import rendering_digest
 from pdfgc.evaluation.evidence import Evidence, Identity, TimedFrame, Tracker, collect
@@ -178,7 +179,8 @@ class Bench:
         if self._avatar is None or self._avatar[0] != portrait:
             self._avatar = (portrait, self.model.avatar(portrait))
         length = {} if frames is None else {"duration": frames / fps}
-        rendered = self._avatar[1].animate(**drivers, **length, fps=fps)
+        with remarks.unsaid():
+            rendered = self._avatar[1].animate(**drivers, **length, fps=fps)
         return islice(rendered, round(self.seconds * fps) if frames is None else frames)
 
     def portrait(self, path: Path) -> tuple[Path, np.ndarray]:

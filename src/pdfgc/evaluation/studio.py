@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pdfgc import remarks
 from pdfgc.errors import InputError
 from pdfgc.evaluation.bench import MOMENT, Puppet, Puppeteer
 from pdfgc.evaluation.datasets import SourceClip
@@ -207,7 +208,9 @@ class Studio:
     ) -> Iterator[np.ndarray]:
         if self._avatar is None or self._avatar[0] != portrait:
             self._avatar = (portrait, self.model.avatar(portrait))
-        yield from islice(self._avatar[1].animate(**drivers, fps=fps, duration=frames / fps), frames)
+        with remarks.unsaid():
+            rendered = self._avatar[1].animate(**drivers, fps=fps, duration=frames / fps)
+        yield from islice(rendered, frames)
 
     def _cropped(self, video: Path, box: CropBox) -> Iterator[np.ndarray]:
         from pdfgc.face.crop import crop

@@ -123,33 +123,60 @@ def paste_back(
     Returns:
         `[H, W, 3]` uint8; pixels where the mask is 0 or that lie outside the box are exactly the picture's.
     """
-    size = rendered.shape[0]
-    if rendered.shape != (size, size, 3):
-        raise ValueError(f"expected a square crop [S, S, 3], got {list(rendered.shape)}")
-    mask = paste_mask(size) if mask is None else mask.astype(np.float32)
-    height, width = image.shape[:2]
-    left, top = max(int(np.floor(box.left)), 0), max(int(np.floor(box.top)), 0)
-    right, bottom = (
-        min(int(np.ceil(box.left + box.side)), width),
-        min(int(np.ceil(box.top + box.side)), height),
-    )
-    if left >= right or top >= bottom:
-        return image.copy()
-    matrix = cv2.invertAffineTransform(_matrix(box, size / box.side)) - ((0, 0, left), (0, 0, top))
-    if box.side < SHRINK_FIRST * size:
-        mask, _ = _shrink(mask, box.side / size)
-        rendered, back = _shrink(rendered, box.side / size)
-        matrix = matrix @ back
-    area = (right - left, bottom - top)
-    flags = cv2.INTER_CUBIC if box.side > size else cv2.INTER_AREA
-    new = cv2.warpAffine(rendered, matrix, area, flags=flags, borderMode=cv2.BORDER_REPLICATE).astype(
-        np.float32
-    )
-    share = cv2.warpAffine(mask, matrix, area, flags=cv2.INTER_LINEAR)[..., None]
-    result = image.copy()
-    old = image[top:bottom, left:right].astype(np.float32)
-    result[top:bottom, left:right] = np.rint(old + share * (new - old)).clip(0, 255).astype(np.uint8)
-    return result
+    return Paster(image, box, rendered.shape[0], mask)(rendered)
+
+
+class Paster:
+    """Puts one crop after another back into the same picture: geometry and mask are worked out once.
+
+    Args:
+        image: `[H, W, 3]` uint8, the whole picture; it is not changed.
+        box: the crops' place.
+        size: their side in pixels, S.
+        mask: as `paste_back`.
+    """
+
+    def __init__(self, image: np.ndarray, box: CropBox, size: int, mask: np.ndarray | None = None) -> None:
+        height, width = image.shape[:2]
+        left, top = max(int(np.floor(box.left)), 0), max(int(np.floor(box.top)), 0)
+        right, bottom = (
+            min(int(np.ceil(box.left + box.side)), width),
+            min(int(np.ceil(box.top + box.side)), height),
+        )
+        self._image = image
+        self._size = size
+        self._outside = left >= right or top >= bottom
+        if self._outside:
+            return
+        self._scale = box.side / size
+        self._place = slice(top, bottom), slice(left, right)
+        self._area = (right - left, bottom - top)
+        self._matrix = cv2.invertAffineTransform(_matrix(box, size / box.side)) - ((0, 0, left), (0, 0, top))
+        mask = paste_mask(size) if mask is None else mask.astype(np.float32)
+        mask, matrix = self._averaged(mask)
+        self._share = cv2.warpAffine(mask, matrix, self._area, flags=cv2.INTER_LINEAR)
+        self._rest = 1 - self._share
+
+    def __call__(self, rendered: np.ndarray) -> np.ndarray:
+        """The whole picture `[H, W, 3]` uint8, a new one, with a crop `[S, S, 3]` uint8 in it."""
+        if rendered.shape != (self._size, self._size, 3):
+            raise ValueError(f"expected a square crop [S, S, 3], got {list(rendered.shape)}")
+        result = self._image.copy()
+        if self._outside:
+            return result
+        rendered, matrix = self._averaged(rendered)
+        flags = cv2.INTER_CUBIC if self._scale > 1 else cv2.INTER_AREA
+        new = cv2.warpAffine(rendered, matrix, self._area, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        old = result[self._place]
+        result[self._place] = cv2.blendLinear(new, np.ascontiguousarray(old), self._share, self._rest)
+        return result
+
+    def _averaged(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Crop or mask made ready for a place that is much smaller, and the map of its indices to the place's."""
+        if self._scale >= SHRINK_FIRST:
+            return pixels, self._matrix
+        pixels, back = _shrink(pixels, self._scale)
+        return pixels, self._matrix @ back
 
 
 @lru_cache(maxsize=8)

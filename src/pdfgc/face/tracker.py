@@ -7,6 +7,7 @@ frame; its points without smoothing are the same as these.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import sys
 import tempfile
@@ -62,8 +63,23 @@ class Face:
     @cached_property
     def size(self) -> float:
         """Height of the face from hair line to chin in pixels, whatever its pose."""
-        pose = fit_pose(torch.from_numpy(self.mesh))
-        return float(torch.exp(pose[5])) * POSE_SCALE * FACE_HEIGHT
+        return float(torch.exp(self._pose[5])) * POSE_SCALE * FACE_HEIGHT
+
+    @property
+    def roll(self) -> float:
+        """How far the head is tipped to the picture's left, in degrees, -180..180."""
+        return math.degrees(float(self._pose[2]))
+
+    @cached_property
+    def _pose(self) -> torch.Tensor:
+        return fit_pose(torch.from_numpy(self.mesh))
+
+
+def on_size(name: str, face: Face) -> str | None:
+    """A remark on a face in the file `name` that is small; None for others."""
+    if face.size >= SMALL_FACE:
+        return None
+    return f"{name}: the face is only {face.size:.0f} pixels high; from {SMALL_FACE} the result is sharper"
 
 
 class FaceTracker:
@@ -93,7 +109,6 @@ class FaceTracker:
             )  # says what it has to say
         self._closer = weakref.finalize(self, self._landmarker.close)  # MediaPipe's own fails at exit
         self._max_faces = max_faces
-        self._warned = False
 
     def detect(self, image: np.ndarray, *, thorough: bool = True) -> list[Face]:
         """The faces of a picture, the largest first.
@@ -115,11 +130,7 @@ class FaceTracker:
             faces = self._search_tiles(image)
         if thorough:
             faces = [self._look_again(image, face) if face.size < SMALL_FACE else face for face in faces]
-        faces = sorted(faces, key=lambda face: face.size, reverse=True)[: self._max_faces]
-        if faces and faces[0].size < SMALL_FACE and not self._warned:
-            self._warned = True
-            log.warning("the face is only %.0f pixels high; from 96 the result is sharper", faces[0].size)
-        return faces
+        return sorted(faces, key=lambda face: face.size, reverse=True)[: self._max_faces]
 
     def close(self) -> None:
         """Free the networks."""

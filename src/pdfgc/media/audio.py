@@ -32,6 +32,10 @@ Containers round stamps to milliseconds and some writers are off by one codec bl
 tear holes into sound that is whole."""
 
 
+CANCELLED = 0.01
+"""Part of the louder channel's power that a mix has where the channels cancel; unrelated ones leave 0.25 or more."""
+
+
 @dataclass(frozen=True)
 class AudioSource:
     """The sound that goes with a video that is to be written.
@@ -70,7 +74,8 @@ def stream_audio(
         path: a sound file, or a video with sound.
         rate: samples a second of the result.
         block: samples of each block; the last one may be shorter.
-        mono: mix to one channel; otherwise mono stays mono and everything else becomes stereo.
+        mono: mix to one channel (of two that cancel each other the louder is taken); otherwise mono stays mono and
+            everything else becomes stereo.
 
     Yields:
         float32 in -1..1, [n], or [n, 2] for what is not mono when `mono` is false ([n, 1] for what is).
@@ -218,7 +223,8 @@ class _Resampler:
     """
 
     def __init__(self, first: av.AudioFrame, rate: int, channels: int) -> None:
-        layout = "mono" if channels == 1 else "stereo"
+        self._mixes = channels == 1 and first.layout.nb_channels == 2
+        layout = "mono" if channels == 1 and not self._mixes else "stereo"
         self._graph = av.filter.Graph()
         self._graph.link_nodes(
             self._graph.add_abuffer(
@@ -244,7 +250,17 @@ class _Resampler:
             except (av.error.BlockingIOError, av.error.EOFError):
                 return
             if isinstance(resampled, av.AudioFrame):
-                yield resampled.to_ndarray().T
+                samples = resampled.to_ndarray().T
+                yield _mixed(samples) if self._mixes else samples
+
+
+def _mixed(stereo: np.ndarray) -> np.ndarray:
+    """`[n, 2]` as `[n, 1]`: the mean of the channels, or the louder of two in antiphase, which leave none."""
+    mean = stereo.mean(1, keepdims=True)
+    power = np.square(stereo).mean(0)
+    if np.square(mean).mean() >= CANCELLED * power.max():
+        return mean
+    return stereo[:, [int(power.argmax())]]
 
 
 def _on_timeline(

@@ -53,11 +53,37 @@ def read_image(path: PathLike) -> np.ndarray:
         return _to_rgb(picture)
 
 
+def as_rgb(picture: object) -> np.ndarray:
+    """A picture in memory as `read_image` would have it.
+
+    Args:
+        picture: a PIL image, or uint8 pixels `[H, W, 3]` RGB, `[H, W, 4]` RGBA or `[H, W]` grey.
+
+    Returns:
+        uint8 RGB, [H, W, 3]; RGB pixels are not copied.
+
+    Raises:
+        InputError: for anything else.
+    """
+    if isinstance(picture, Image.Image):
+        with _readable(Path(str(getattr(picture, "filename", "") or "given"))):
+            return _to_rgb(picture)
+    accepted = "a path, a PIL image, or uint8 pixels [H, W, 3], [H, W, 4] or [H, W]"
+    if not isinstance(picture, np.ndarray):
+        raise InputError(f"a portrait must be {accepted}, not {type(picture).__name__}")
+    channels = picture.shape[2] if picture.ndim == 3 else 1 if picture.ndim == 2 else 0
+    if picture.dtype != np.uint8 or channels not in (1, 3, 4) or not picture.size:
+        raise InputError(f"a portrait must be {accepted}, not {list(picture.shape)} {picture.dtype}")
+    if channels == 3:
+        return picture
+    return _to_rgb(Image.fromarray(picture[..., 0] if picture.ndim == 3 and channels == 1 else picture))
+
+
 def is_still(path: PathLike) -> bool:
     """Whether the file holds one picture without time: an image file that is not animated."""
     picture = _open(Path(path))
     if picture is None:
-        return _is_other_still(path)
+        return _other_format(path) is not None
     with picture:
         return not _is_animated(picture)
 
@@ -198,27 +224,34 @@ def _to_srgb(picture: Image.Image) -> Image.Image:
     return picture if converted is None else converted
 
 
-def _is_other_still(path: PathLike) -> bool:
-    """Whether FFmpeg, which knows formats that Pillow does not, calls the file a single picture."""
+def _other_format(path: PathLike) -> str | None:
+    """What FFmpeg, which knows formats that Pillow does not, calls the file if it is a single picture.
+
+    `image2` goes by the name alone, `png_pipe` and the like by the contents.
+    """
     if Path(path).suffix.lower() not in SUFFIXES:
-        return False
+        return None
     try:
         with av.open(f"file:{path}", options={"protocol_whitelist": "file"}) as container:
             name = container.format.name
-            return name == "image2" or name.endswith("_pipe")
     except (av.FFmpegError, OSError):
-        return False
+        return None
+    return name if name == "image2" or name.endswith("_pipe") else None
 
 
 def _read_other(source: Path) -> np.ndarray:
     """Reads by FFmpeg what Pillow cannot, for instance TIFF with 16 bits in three channels."""
-    if not _is_other_still(source):
-        raise InputError(f"{source} is not a picture that can be read (JPEG, PNG, WebP, TIFF, BMP, GIF)")
+    name = _other_format(source)
+    unknown = f"{source} is not a picture that can be read (JPEG, PNG, WebP, TIFF, BMP, GIF)"
+    if name is None:
+        raise InputError(unknown)
     try:
         with av.open(f"file:{source}", options={"protocol_whitelist": "file"}) as container:
             frame = next(container.decode(video=0))
             alpha = any(component.is_alpha for component in frame.format.components)
             pixels = frame.to_ndarray(format="rgba" if alpha else "rgb24")
     except (av.FFmpegError, OSError, StopIteration, ValueError) as error:
+        if name == "image2":  # nothing but its name speaks for a picture
+            raise InputError(unknown) from error
         raise InputError(f"the picture {source} is damaged and cannot be read") from error
     return np.array(_to_rgb(Image.fromarray(pixels)))

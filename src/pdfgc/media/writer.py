@@ -157,8 +157,7 @@ class VideoWriter:
         name = video_encoder()
         stream = self._container.add_stream(name, rate=self._fps)
         assert isinstance(stream, av.VideoStream)
-        stream.width = width + width % 2
-        stream.height = height + height % 2
+        stream.width, stream.height = file_size(width, height)
         stream.pix_fmt = "yuv420p"
         stream.time_base = 1 / self._fps
         context = stream.codec_context
@@ -267,6 +266,11 @@ def video_encoder() -> str:
             continue
         return name
     raise RuntimeError(f"this build of PyAV has none of the encoders {', '.join(_ENCODERS)}")
+
+
+def file_size(width: int, height: int) -> tuple[int, int]:
+    """Width and height in pixels of a file with frames of `width` x `height`: the next even numbers."""
+    return width + width % 2, height + height % 2
 
 
 def _even(image: np.ndarray) -> np.ndarray:

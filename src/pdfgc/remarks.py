@@ -1,0 +1,200 @@
+"""Remarks on a performance: what can be made as it was asked for, but most likely is not what was wanted."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from pdfgc.drivers import WORDS, Driver
+from pdfgc.motion import MotionTrack
+from pdfgc.wording import counted
+
+log = logging.getLogger(__name__)
+
+FAR_TURN = 30.0
+"""Degrees between the pose that is rendered and the portrait's own from which on pictures tear."""
+
+FAR_START = 12.0
+"""Degrees between a driver's first pose and the portrait's own at which the head visibly jumps."""
+
+ON_ITS_SIDE = 45.0
+"""Degrees of roll from which on a photo is turned wrongly rather than a head tilted."""
+
+_ANGLES = ("pitch", "yaw", "roll")
+
+_SILENT = 10 ** (-70 / 20)
+"""RMS, -70 dBFS: what is below is silence to `silence.speech_share`, however quiet the whole sound is."""
+
+_WINDOW = 320  # samples, 20 ms
+
+
+class Moving(Protocol):
+    """A driver as far as remarks are concerned: `drivers.Part`, `planning.Outline`."""
+
+    @property
+    def moves(self) -> bool:
+        """Whether there is movement in it."""
+
+
+def note(sentences: Iterable[str]) -> None:
+    """Logs remarks, one warning each."""
+    for sentence in sentences:
+        log.warning("%s", sentence)
+
+
+@contextmanager
+def unsaid() -> Iterator[None]:
+    """No remarks in here: measurements ask for extremes on purpose."""
+    before, log.disabled = log.disabled, True
+    try:
+        yield
+    finally:
+        log.disabled = before
+
+
+def on_drivers(
+    chosen: Mapping[str, Driver],
+    parts: Mapping[str, Moving],
+    *,
+    track: Driver | None = None,
+    audio: str | os.PathLike[str] | None = None,
+    relative_pose: bool = False,
+) -> Iterator[str]:
+    """What headers tell already, so that a dry run says it too.
+
+    Args:
+        chosen: the driver of each slot, `lips` among them unless the audio moves them.
+        parts: the same, looked at.
+        track: what moves the slots that are not named.
+        audio: the speech.
+        relative_pose: as `Avatar.animate`.
+    """
+    paths = dict.fromkeys(path for path in map(_path, [*chosen.values(), track]) if path is not None)
+    yield from filter(None, (on_gaps(path) for path in paths if path.is_dir()))
+    if relative_pose and chosen["pose"] in WORDS:
+        yield f"--relative-pose changes nothing: the pose follows no clip or track ({_name(chosen['pose'])})"
+    elif relative_pose and not parts["pose"].moves:
+        yield (
+            f"--relative-pose: {_name(chosen['pose'])} does not move, so the head stays as the portrait holds it"
+        )
+    if audio is None:
+        yield from _on_unheard([_path(chosen["lips"]), _path(track)])
+    elif "lips" not in chosen and is_silent(audio):
+        yield f"the sound of {os.fspath(audio)} is silent: the mouth stays shut"
+
+
+def on_gaps(folder: Path) -> str | None:
+    """A remark on a folder of pictures whose numbers leave some out; an even stride leaves none out."""
+    from pdfgc.media.images import list_frames
+
+    found = [re.search(r"([0-9]+)[^0-9]*$", file.stem) for file in list_frames(folder)]
+    numbers = np.unique([int(match[1]) for match in found if match])
+    if len(numbers) < 3:
+        return None
+    steps = np.diff(numbers)
+    usual = int(steps.min())
+    missing = int((steps // usual - 1).sum())
+    if not missing:
+        return None
+    first = int(numbers[int(np.argmax(steps > usual))]) + usual
+    return (
+        f"the numbered frames of {folder} have gaps: {counted(missing, 'number')} from {first} on "
+        f"{'is' if missing == 1 else 'are'} missing, and what follows moves up"
+    )
+
+
+def is_silent(audio: str | os.PathLike[str]) -> bool:
+    """Whether nothing in a sound is loud enough to be heard; only read up to where something is."""
+    from pdfgc.media.audio import SPEECH_RATE, stream_audio
+
+    for block in stream_audio(audio, SPEECH_RATE):
+        windows = np.pad(block, (0, -len(block) % _WINDOW)).reshape(-1, _WINDOW)
+        if np.square(windows).mean(1).max() > _SILENT**2:
+            return False
+    return True
+
+
+def on_first_pose(name: str, own: np.ndarray, first: np.ndarray) -> str | None:
+    """A remark on a driver that begins far from the portrait's pose.
+
+    Args:
+        name: the driver's.
+        own: `[6]` the portrait's pose, radians first.
+        first: `[6]` the driver's first.
+    """
+    apart = _apart(own, first)
+    if apart.max() <= FAR_START:
+        return None
+    return (
+        f"the head of {name} begins {apart.max():.0f} degrees ({_ANGLES[int(apart.argmax())]}) away from the "
+        "portrait's, and so does the result; with --relative-pose (from Python: relative_pose=True) it begins as the "
+        "portrait is"
+    )
+
+
+def on_turn(own: np.ndarray, poses: np.ndarray) -> str | None:
+    """A remark on poses that the portrait is too far from.
+
+    Args:
+        own: `[6]` the portrait's pose, radians first.
+        poses: `[T, 6]` those of the result.
+    """
+    apart = _apart(own, poses)
+    far = int((apart > FAR_TURN).any(1).sum())
+    if not far:
+        return None
+    _, angle = np.unravel_index(int(apart.argmax()), apart.shape)
+    return (
+        f"the head turns up to {apart.max():.0f} degrees ({_ANGLES[int(angle)]}) away from how the portrait holds it; "
+        f"beyond {FAR_TURN:.0f} degrees, in {far} of {counted(len(apart), 'frame')}, the picture tears"
+    )
+
+
+def on_roll(name: str, roll: float) -> str | None:
+    """A remark on a face that lies on its side; `roll` in degrees.
+
+    One that is upside down is not told from an upright one: the tracker reads it with mouth and brows exchanged.
+    """
+    if abs(roll) <= ON_ITS_SIDE:
+        return None
+    return f"the face in {name} lies on its side ({abs(roll):.0f} degrees); turn the photo upright first"
+
+
+def _on_unheard(sources: Iterable[Path | None]) -> Iterator[str]:
+    """A remark on a video whose sound nobody will hear."""
+    from pdfgc.media.video import probe
+
+    for path in dict.fromkeys(sources):
+        if path is None or path.is_dir() or path.suffix.lower() == ".safetensors":
+            continue
+        if probe(path).has_audio:
+            yield (
+                f"the result is silent although {path} has sound: --audio {path} makes it heard, "
+                f"and with --lips {path} the lips stay the performer's own"
+            )
+            return
+
+
+def _apart(own: np.ndarray, poses: np.ndarray) -> np.ndarray:
+    """Angles `[..., 3]` in degrees between poses, the short way round."""
+    turn = np.asarray(poses[..., :3], np.float64) - own[:3]
+    return np.degrees(np.abs((turn + math.pi) % (2 * math.pi) - math.pi))
+
+
+def _path(driver: Driver | None) -> Path | None:
+    """The file or folder of a driver, if it is one."""
+    if driver is None or isinstance(driver, MotionTrack) or driver in WORDS:
+        return None
+    return Path(driver)
+
+
+def _name(driver: Driver) -> str:
+    return "a track" if isinstance(driver, MotionTrack) else os.fspath(driver)

@@ -1,0 +1,51 @@
+"""How strongly a driver's codes show: weaker or stronger than they were measured, about the neutral code."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from pdfgc.errors import InputError
+
+FACTORS = ("expression", "lips", "pose")
+"""Those whose codes may be scaled; eyes look where they look."""
+
+MOST = 4.0
+"""Beyond, no face is left."""
+
+
+def read_strength(words: Sequence[str]) -> dict[str, float]:
+    """`["expression=1.5", ...]` as `{"expression": 1.5, ...}`.
+
+    Raises:
+        InputError: a word that is not of this form; as `check_strength`.
+    """
+    strength: dict[str, float] = {}
+    for word in words:
+        factor, _, number = word.partition("=")
+        try:
+            strength[factor] = float(number)
+        except ValueError:
+            raise InputError(f"a strength is written FACTOR=NUMBER, such as pose=0.5, not {word}") from None
+    check_strength(strength)
+    return strength
+
+
+def check_strength(strength: Mapping[str, float]) -> None:
+    """Raises InputError for factors that have no strength and for numbers beyond 0 to `MOST`."""
+    for factor, number in strength.items():
+        if factor not in FACTORS:
+            raise InputError(f"a strength can be given to {', '.join(FACTORS)}, not to {factor!r}")
+        if not isinstance(number, int | float) or not math.isfinite(number) or not 0 <= number <= MOST:
+            raise InputError(
+                f"the strength of the {factor} must lie between 0 and {MOST:g} times, not {number}"
+            )
+
+
+def scaled(codes: np.ndarray, strength: float, neutral: np.ndarray | float) -> np.ndarray:
+    """Codes `[T, D]` float32 scaled about the neutral one `[D]` (or 0); 1 leaves every bit."""
+    if strength == 1:
+        return codes
+    return (neutral + strength * (codes - neutral)).astype(np.float32)

@@ -1,0 +1,201 @@
+"""What is said of performances that most likely are not what was wanted."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from painted import FakeModel, PaintedTracker, colour, picture, write_folder
+from pdfgc import remarks
+from pdfgc.avatar import Avatar
+from pdfgc.face.tracker import FaceTracker
+from pdfgc.media.audio import AudioSource
+from pdfgc.media.video import VideoWriter
+from pdfgc.motion import FACTORS, MotionTrack
+from pdfgc.planning import plan
+from synthetic import ASTRONAUT
+from test_avatar import write_wav
+
+
+@pytest.fixture
+def avatar(monkeypatch: pytest.MonkeyPatch) -> Avatar:
+    """A portrait turned by 3 degrees."""
+    monkeypatch.setattr("pdfgc.face.tracker.FaceTracker", PaintedTracker)
+    return Avatar(FakeModel(), picture(colour(yaw=3)))
+
+
+@pytest.fixture
+def tone(tmp_path: Path) -> Path:
+    path = tmp_path / "tone.wav"
+    write_wav(path, 0.5 * np.sin(np.arange(8000) / 10))
+    return path
+
+
+def turning(*yaws: float) -> MotionTrack:
+    """A track of these yaws in degrees."""
+    pose = np.zeros((len(yaws), 6), np.float32)
+    pose[:, 1] = np.radians(yaws)
+    return MotionTrack.from_codes({"pose": pose}, fps=25)
+
+
+def said(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """The remarks so far, which are forgotten; painted faces are small, which is not what is tested."""
+    sentences = [record.getMessage() for record in caplog.records]
+    caplog.clear()
+    return [sentence for sentence in sentences if "the face is only" not in sentence]
+
+
+def test_a_far_turn_and_a_far_start(avatar: Avatar, caplog: pytest.LogCaptureFixture) -> None:
+    avatar.animate(pose=turning(3, 10, 32), smooth=0)
+    assert said(caplog) == []
+    avatar.animate(pose=turning(3, 20, -40), smooth=0)
+    (far,) = said(caplog)
+    assert "up to 43 degrees (yaw)" in far and "in 1 of 3 frames, the picture tears" in far
+    avatar.animate(pose=turning(20, 22), smooth=0)
+    (start,) = said(caplog)
+    assert "a track begins 17 degrees (yaw)" in start and "--relative-pose" in start
+    again = avatar.animate(pose=turning(20, 22), smooth=0, relative_pose=True)
+    assert said(caplog) == [] and again.track.metadata["relative_pose"] == "true"
+    avatar.animate(pose=MotionTrack.still({"pose": turning(20).pose[0]}), duration=1)
+    assert said(caplog) == []  # a still that is turned was chosen for that
+    earlier = avatar.animate(pose=turning(20, 22)).track
+    caplog.clear()
+    avatar.animate(track=earlier)
+    assert said(caplog) == []
+
+
+def test_codes_that_are_no_angles_are_not_judged(
+    avatar: Avatar, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(avatar.model, "pose_in_radians", False)
+    avatar.animate(pose=turning(50, 80))
+    assert said(caplog) == []
+
+
+def test_measurements_are_not_remarked_on(avatar: Avatar, caplog: pytest.LogCaptureFixture) -> None:
+    with remarks.unsaid():
+        avatar.animate(pose=turning(50, 80))
+    assert said(caplog) == []
+    avatar.animate(pose=turning(50, 80))
+    assert len(said(caplog)) == 2
+
+
+def test_angles_are_compared_the_short_way_round() -> None:
+    own = np.radians([0, 0, 175, 0, 0, 0])
+    assert remarks.on_turn(own, np.radians([[0, 0, -175, 0, 0, 0]])) is None
+
+
+@pytest.mark.parametrize("word", ["hold", "zero", "idle"])
+def test_a_relative_pose_of_a_word(avatar: Avatar, caplog: pytest.LogCaptureFixture, word: str) -> None:
+    show = avatar.animate(pose=word, lips=turning(0, 1), relative_pose=True)
+    assert said(caplog) == [f"--relative-pose changes nothing: the pose follows no clip or track ({word})"]
+    assert show.track.metadata["relative_pose"] == "false"
+
+
+def test_a_relative_pose_of_a_still(avatar: Avatar, caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    Image.fromarray(picture(colour(yaw=20))).save(tmp_path / "still.png")
+    show = avatar.animate(pose=tmp_path / "still.png", duration=0.2, relative_pose=True)
+    assert np.degrees(show.track.pose[:, 1]) == pytest.approx([3] * 5, abs=0.1)
+    (sentence,) = said(caplog)
+    assert sentence.endswith("still.png does not move, so the head stays as the portrait holds it")
+
+
+def test_a_performance_whose_sound_nobody_hears(
+    avatar: Avatar, caplog: pytest.LogCaptureFixture, tone: Path, tmp_path: Path
+) -> None:
+    clip, mute = tmp_path / "clip.mp4", tmp_path / "mute.mp4"
+    for path, sound in ((clip, AudioSource(tone)), (mute, None)):
+        with VideoWriter(path, width=96, height=64, fps=Fraction(25), audio=sound) as writer:
+            for yaw in range(4):
+                writer.write(picture(colour(yaw=yaw)))
+    for drivers in ({"lips": clip}, {"track": clip}, {"track": clip, "lips": "hold"}):
+        avatar.animate(**drivers)
+        (sentence,) = said(caplog)
+        assert f"the result is silent although {clip} has sound: --audio {clip}" in sentence
+    avatar.animate(track=clip, lips=clip, audio=clip)
+    avatar.animate(pose=clip)  # who takes the pose alone wants no sound
+    avatar.animate(track=mute)
+    assert said(caplog) == []
+
+
+@pytest.mark.parametrize("wave", [np.zeros(4000), np.zeros(1), 2e-4 * np.sin(np.arange(4000))])
+def test_silent_speech(
+    avatar: Avatar, caplog: pytest.LogCaptureFixture, tmp_path: Path, wave: np.ndarray
+) -> None:
+    write_wav(tmp_path / "silent.wav", wave)
+    avatar.animate(audio=tmp_path / "silent.wav")
+    assert said(caplog) == [f"the sound of {tmp_path / 'silent.wav'} is silent: the mouth stays shut"]
+    avatar.animate(audio=tmp_path / "silent.wav", lips="hold")
+    assert said(caplog) == []
+
+
+def test_heard_speech_is_not_remarked_on(
+    avatar: Avatar, caplog: pytest.LogCaptureFixture, tone: Path
+) -> None:
+    avatar.animate(audio=tone)
+    assert said(caplog) == []
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [
+        ([1, 2, 3], None),
+        ([0, 5, 10], None),
+        ([7], None),
+        ([1, 2, 4], "have gaps: 1 number from 3 on is missing"),
+        ([8, 9, 12, 13, 15], "have gaps: 3 numbers from 10 on are missing"),
+    ],
+)
+def test_gaps_in_the_numbering(tmp_path: Path, numbers: list[int], words: str | None) -> None:
+    for number in numbers:
+        Image.new("RGB", (8, 8)).save(tmp_path / f"take2_{number:04d}.png")
+    sentence = remarks.on_gaps(tmp_path)
+    assert (sentence is None) if words is None else (sentence is not None and words in sentence)
+
+
+def test_gaps_are_told_when_a_folder_drives(
+    avatar: Avatar, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    folder = write_folder(tmp_path / "frames", [colour(n) for n in range(4)])
+    (folder / "1.png").unlink()
+    (folder / "0.png").rename(folder / "1.png")
+    (folder / "3.png").rename(folder / "9.png")
+    avatar.animate(pose=folder, eyes=folder)
+    assert len(said(caplog)) == 1
+
+
+def test_a_plan_has_the_remarks_that_headers_allow(tmp_path: Path, tone: Path) -> None:
+    nobody: dict[str, str | None] = dict.fromkeys(("lips", "expression", "eyes", "gaze", "blink", "pose"))
+    planned = plan(nobody, audio=tone, relative_pose=True)
+    assert planned.remarks == ("--relative-pose changes nothing: the pose follows no clip or track (hold)",)
+    codes = {name: np.zeros((5, size), np.float32) for name, size in FACTORS.items()}
+    moved = plan(nobody, track=MotionTrack.from_codes(codes, fps=25), relative_pose=True)
+    assert moved.remarks == ()
+    assert moved.movers["pose"] == "a motion track, 0.20 s, from the portrait's own pose on"
+
+
+def test_small_faces_are_told_of_by_file(
+    avatar: Avatar, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    folder = write_folder(tmp_path / "frames", [colour(n) for n in range(4)])
+    caplog.clear()
+    avatar.animate(pose=folder)
+    sentences = [record.getMessage() for record in caplog.records]
+    assert sentences == ["frames: the face is only 29 pixels high; from 96 the result is sharper"]
+
+
+def test_a_photo_that_lies_on_its_side(caplog: pytest.LogCaptureFixture) -> None:
+    upright = np.asarray(Image.open(ASTRONAUT))[:300, 70:370]
+    assert remarks.on_roll("me.jpg", 40) is None
+    with FaceTracker() as tracker:
+        (face,) = tracker.detect(upright)
+        (turned,) = tracker.detect(np.ascontiguousarray(np.rot90(upright)))
+    assert abs(face.roll) < 20
+    assert turned.roll == pytest.approx(face.roll + 90, abs=10)
+    assert "me.jpg lies on its side" in (remarks.on_roll("me.jpg", turned.roll) or "")
+    Avatar(FakeModel(), np.rot90(upright))
+    assert any("lies on its side" in sentence for sentence in said(caplog))
