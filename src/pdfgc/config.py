@@ -162,7 +162,7 @@ class ExpressionStage(StageConfig):
 
     def __post_init__(self) -> None:
         """Raises InputError for a number that no training can have."""
-        _at_least_one(self, "window", "bank", "moments", "drivers", "painted", "close_up")
+        _at_least_one(self, "window", "bank", "moments", "drivers", "painted", "close_up", "watched")
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -20,8 +17,8 @@ from pdfgc.training import run as run_module
 from pdfgc.training.checkpoint import list_checkpoints, read_checkpoint
 from pdfgc.training.logs import read_log
 from synthetic import write_clip_set
+from two_processes import finish, start_two
 
-PROGRAM = Path(__file__).parents[1] / "process_of_two.py"
 CHANGES = ["training.steps=6", "training.batch=8", "training.learning_rate=1e-2", "training.warmup=3"]
 
 
@@ -32,40 +29,15 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def start_two(data: Path, run: Path, *options: str) -> list[subprocess.Popen[str]]:
-    """Both processes, as `torchrun` would start them."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    environment = {
-        **os.environ,
-        "WORLD_SIZE": "2",
-        "MASTER_ADDR": "localhost",
-        "MASTER_PORT": str(port),
-        "PYTHONPATH": str(PROGRAM.parent),
-        "OMP_NUM_THREADS": "1",
-    }
-    return [
-        subprocess.Popen(
-            [sys.executable, str(PROGRAM), str(data), str(run), *CHANGES, *options],
-            env={**environment, "RANK": str(rank)},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-
-
-def finish(processes: list[subprocess.Popen[str]]) -> list[tuple[int, str]]:
-    """Exit status and standard error of each."""
-    errors = [process.communicate(timeout=300)[1] for process in processes]
-    return [(process.returncode, text) for process, text in zip(processes, errors, strict=True)]
+def start_training(data: Path, run: Path, *options: str) -> list[subprocess.Popen[str]]:
+    """Both processes of `process_of_two.py`."""
+    return start_two("process_of_two.py", str(data), str(run), *CHANGES, *options)
 
 
 def test_two_processes_are_one_with_the_whole_batch(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ended = finish(start_two(data, tmp_path / "two", "training.workers=1"))
+    ended = finish(start_training(data, tmp_path / "two", "training.workers=1"))
     assert [status for status, _ in ended] == [0, 0], ended
     torch.set_num_threads(1)
     monkeypatch.setattr(run_module, "_build", lambda name, setup: toy_stage.ComparingStage(setup.clips))
@@ -88,7 +60,7 @@ def test_two_processes_are_one_with_the_whole_batch(
 
 
 def test_what_is_not_finite_in_one_process_stops_both(data: Path, tmp_path: Path) -> None:
-    first, second = finish(start_two(data, tmp_path, "poison=2"))
+    first, second = finish(start_training(data, tmp_path, "poison=2"))
     assert (first[0], second[0]) == (3, 3)
     assert "step 3 in the phase motion: not finite: mesh" in second[1]
     assert [path.name for path in (tmp_path / "stage1").glob("not-finite-*")] == [
@@ -98,7 +70,7 @@ def test_what_is_not_finite_in_one_process_stops_both(data: Path, tmp_path: Path
 
 
 def test_a_signal_to_one_process_stops_both(data: Path, tmp_path: Path) -> None:
-    processes = start_two(data, tmp_path, "training.steps=1000000")
+    processes = start_training(data, tmp_path, "training.steps=1000000")
     log = tmp_path / "stage1" / "log.jsonl"
     deadline = time.monotonic() + 240
     while not (log.is_file() and log.read_text().count("\n") > 3) and time.monotonic() < deadline:

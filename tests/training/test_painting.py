@@ -16,7 +16,7 @@ from pdfgc.networks.sketch import draw_sketches
 from pdfgc.networks.triangles import draw_triangles
 from pdfgc.priors.face_features import MeshFeatures
 from pdfgc.training.painting import Painting, motion_difference
-from pdfgc.training.stage import Batch
+from pdfgc.training.stage import Batch, Draw
 from synthetic import talking_meshes
 
 SIZE = 64
@@ -43,14 +43,15 @@ def _batch(painting: Painting, still: bool = False) -> Batch:
         "meshes": points,
         "sketches": torch.from_numpy(sketches),
         "triangles": torch.from_numpy(np.stack([draw_triangles(pair[1:], SIZE) for pair in meshes])),
-        "window": painting.draw_window(random, points),
+        "window": painting.draw_window(random, meshes[:, 1].mean(0)),
+        **painting.choose_watched(Draw(seed=0, step=0, first=0, count=4, whole=4)),
     }
 
 
 def test_windows_lie_in_the_frame_on_the_grid_and_often_on_eyes_and_mouth(painting: Painting) -> None:
-    meshes = torch.from_numpy(talking_meshes(4, np.random.default_rng(1))[0])[:, None]
+    face = talking_meshes(4, np.random.default_rng(1))[0].mean(0)
     random = np.random.default_rng(2)
-    windows = torch.stack([painting.draw_window(random, meshes) for _ in range(300)])
+    windows = torch.stack([painting.draw_window(random, face) for _ in range(300)])
     left, top, side = windows.T
     assert set(side.tolist()) == {painting.settings.close_up, painting.settings.painted}
     assert ((left % 8 == 0) & (top % 8 == 0) & (left >= 0) & (top >= 0)).all()
@@ -116,9 +117,28 @@ def test_the_teacher_looks_at_so_many_frames_as_are_asked_for(painting: Painting
             looked.append(len(pictures))
             return super().__call__(pictures, meshes)
 
+    painting.settings = replace(painting.settings, watched=3)
     batch = _batch(painting)
     assert "motion" not in painting.generator_losses(batch, 0)
     painting.teacher = Counting()
-    painting.settings = replace(painting.settings, watched=3)
     assert painting.generator_losses(batch, 0)["motion"] > 0
     assert looked == [3, 3], "painted ones and true ones"
+    batch |= painting.choose_watched(Draw(seed=0, step=0, first=4, count=4, whole=400))
+    unwatched = painting.generator_losses(batch, 0)["motion"]
+    assert unwatched == 0 and unwatched.requires_grad and len(looked) == 2
+
+
+@pytest.mark.parametrize(("watched", "drivers"), [(1, 1), (4, 2), (5, 3), (100, 2)])
+def test_the_parts_of_a_batch_watch_the_frames_of_the_whole(
+    painting: Painting, watched: int, drivers: int
+) -> None:
+    painting.settings = replace(painting.settings, watched=watched, drivers=drivers)
+    whole = painting.choose_watched(Draw(seed=0, step=0, first=0, count=12, whole=12))
+    assert len(whole["watched.frames"]) == min(watched, 12 * drivers) and whole["watched.weight"] == 1
+    frames, weights = [], []
+    for first in range(0, 12, 3):
+        part = painting.choose_watched(Draw(seed=0, step=0, first=first, count=3, whole=12))
+        frames += [first * drivers + int(frame) for frame in part["watched.frames"]]
+        weights.append(float(part["watched.weight"]))
+    assert frames == whole["watched.frames"].tolist()
+    assert np.mean(weights) == pytest.approx(1)

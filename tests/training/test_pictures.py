@@ -53,6 +53,12 @@ def test_one_augmentation_for_all_frames_and_the_sketches_follow(clips: ClipSet)
     assert np.allclose(mirrored["meshes"].numpy(), expected)
 
 
+def test_the_usual_face_is_the_mean_of_what_is_drawn(clips: ClipSet) -> None:
+    table, random = PictureTable.load(clips), np.random.default_rng(0)
+    drawn = [draw_pictures(table, random, drivers=1, size=32)["meshes"][1].numpy() for _ in range(200)]
+    assert np.abs(np.mean(drawn, 0) - table.usual_face())[:, :2].mean() < 0.02
+
+
 def test_a_zoom_moves_picture_and_mesh_alike(clips: ClipSet) -> None:
     shift = np.array([3.0, -2.0])
     moved = augmented(clips.clips[0], np.array([0]), 64, shift=shift)

@@ -78,7 +78,7 @@ def make_parts(stage: Stage, training: Training, step: int) -> Parts:
     processes = distributed.world_size()
     size = training.batch // (training.accumulation * processes)
     blocks = [part * processes + distributed.rank() for part in range(training.accumulation)]
-    return [stage.batch(Draw(training.seed, step, block * size, size)) for block in blocks]
+    return [stage.batch(Draw(training.seed, step, block * size, size, training.batch)) for block in blocks]
 
 
 def iterate_batches(

@@ -16,7 +16,7 @@ from pdfgc.networks.sketch import EYES, IRISES, LIPS, MOUTH
 from pdfgc.priors.face_features import MeshTeacher
 from pdfgc.priors.perceptual import LPIPS
 from pdfgc.training.losses import feature_matching, hinge_real_or_fake, hinge_taken_for_real, weighted_l1
-from pdfgc.training.stage import Batch
+from pdfgc.training.stage import Batch, Draw
 from pdfgc.training.stage1 import point_weights
 
 _FEATURE_WEIGHT = 4.0
@@ -54,22 +54,48 @@ class Painting:
         weights = settings.weights
         self.adversarial = bool(weights.get("adversarial") or weights.get("feature_matching"))
 
-    def draw_window(self, random: np.random.Generator, meshes: Tensor) -> Tensor:
+    def draw_window(self, random: np.random.Generator, face: np.ndarray) -> Tensor:
         """Left, top and side of the part to paint: a close-up of mouths or eyes, or more about a face or anywhere.
 
-        All items of a batch share it; heads stand alike in their crops. Multiples of 8 pixels.
+        All items of a step share it, in whatever parts they are; heads stand alike in their crops.
+
+        Args:
+            random: the step's generator.
+            face: `[478, 3]` in crop units, where faces stand on average (`PictureTable.usual_face`): the faces of one
+                part would give each part another window.
+
+        Returns:
+            `[3]` int64, multiples of 8 pixels.
         """
         size = self.size
         kind = random.random()
         side = self.settings.close_up if kind < _CLOSE_UPS else self.settings.painted
         loop = LIPS_OUTER if kind < _CLOSE_UPS / 2 else (*LEFT_EYE, *RIGHT_EYE)
-        points = meshes[:, -1, list(loop)] if kind < _CLOSE_UPS else meshes[:, -1]
-        middle = (points[..., :2].mean((0, 1)).numpy() + 1) * (size / 2)
+        points = face[list(loop)] if kind < _CLOSE_UPS else face
+        middle = (points[:, :2].mean(0) + 1) * (size / 2)
         middle = middle + random.uniform(-0.05, 0.05, 2) * size
         if kind > 1 - _ANYWHERE:
             middle = random.uniform(side / 2, size - side / 2, 2)
         corner = np.clip(np.round((middle - side / 2) / 8) * 8, 0, size - side)
         return torch.tensor([*corner.astype(np.int64), side])
+
+    def choose_watched(self, draw: Draw) -> dict[str, Tensor]:
+        """Which of a part's driving frames the loss `motion` looks at: `watched` of the whole batch, evenly spread.
+
+        Returns:
+            `watched.frames` `[n]` int64, numbers of frames within the part, possibly none; `watched.weight`, a scalar
+            float32 for their mean, so that the mean of all parts' losses is that of the whole batch.
+        """
+        drivers = self.settings.drivers
+        frames, whole = draw.count * drivers, draw.whole * drivers
+        watched = min(self.settings.watched, whole)
+        first = draw.first * drivers
+        # One in every whole / watched frames: the parts have about the same work, and the batch the same frames.
+        chosen = [frame for frame in range(frames) if (first + frame) * watched % whole < watched]
+        return {
+            "watched.frames": torch.tensor(chosen, dtype=torch.int64),
+            "watched.weight": torch.tensor(len(chosen) * whole / (watched * frames)),
+        }
 
     def generator_losses(self, batch: Batch, step: int) -> dict[str, Tensor]:
         """`l1` and `perceptual` (eq. 7) of the painted part, `flow`: the warped portrait, small, against the frame;
@@ -92,9 +118,7 @@ class Painting:
             losses["adversarial"] = hinge_taken_for_real(logits)
             losses["feature_matching"] = feature_matching(real_maps, maps)
         if self.teacher is not None:
-            seen = slice(self.settings.watched)
-            meshes = batch["meshes"][:, 1:].flatten(0, 1)[seen]
-            losses["motion"] = motion_difference(self.teacher, frame[seen], target[seen], meshes, window)
+            losses["motion"] = self._motion_loss(self.teacher, batch, frame, target, window)
         if self.perceptual is not None:
             if window.side < self.settings.painted:  # seen closer, so that teeth and lids count
                 frame, wanted = (
@@ -102,6 +126,17 @@ class Painting:
                 )
             losses["perceptual"] = self.perceptual(frame, wanted).mean()
         return losses
+
+    def _motion_loss(
+        self, teacher: MeshTeacher, batch: Batch, frame: Tensor, target: Tensor, window: Window
+    ) -> Tensor:
+        """This part's share of `motion_difference`, in the frames of `choose_watched`."""
+        seen = batch["watched.frames"]
+        if len(seen) == 0:
+            return frame[seen].sum()  # 0; a loss that lacked a gradient or a line in the log would be none
+        meshes = batch["meshes"][:, 1:].flatten(0, 1)[seen]
+        difference = motion_difference(teacher, frame[seen], target[seen], meshes, window)
+        return batch["watched.weight"] * difference
 
     def discriminator_losses(self, batch: Batch) -> dict[str, Tensor]:
         """`judge`: real frames from painted ones, patch by patch."""

@@ -46,6 +46,11 @@ def mirrored_points() -> np.ndarray:
     return partner
 
 
+def _mirrored(meshes: np.ndarray) -> np.ndarray:
+    """Meshes `[..., 478, 3]` as a mirror shows them."""
+    return meshes[..., mirrored_points(), :] * np.array([-1.0, 1.0, 1.0], np.float32)
+
+
 @dataclass(frozen=True)
 class PictureTable:
     """Clips with pictures, and in memory what driving frames are chosen by; the pictures stay on the disk."""
@@ -81,6 +86,12 @@ class PictureTable:
             tuple(mouth_opening(mesh) for mesh in meshes),
             list(numbers.values()),
         )
+
+    def usual_face(self) -> np.ndarray:
+        """`[478, 3]` in crop units: where the points stand on average in what `draw_pictures` draws."""
+        means = [np.mean([self.meshes[clip].mean(0) for clip in clips], 0) for clips in self.people]
+        face = np.mean(means, 0)
+        return np.mean(_ZOOM) * (face + _mirrored(face)) / 2
 
 
 def draw_pictures(
@@ -154,7 +165,7 @@ def augmented(
     meshes[..., :2] += np.asarray(shift) * (2 / size)
     if mirror:
         warped = [picture[:, ::-1] for picture in warped]
-        meshes = meshes[:, mirrored_points()] * np.array([-1.0, 1.0, 1.0], np.float32)
+        meshes = _mirrored(meshes)
     if colours is not None:
         warped = [cv2.LUT(np.ascontiguousarray(picture), colours) for picture in warped]
     meshes = np.ascontiguousarray(meshes, np.float32)

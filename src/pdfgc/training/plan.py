@@ -50,7 +50,10 @@ def _activations(stage: Stage, training: Training, items: int) -> float:
 
     The last step is measured: by then every loss has joined that begins later, and sizes have grown.
     """
-    few, more = (stage.batch(Draw(training.seed, _last(training), 0, count)) for count in _TRIED)
+    parts = training.accumulation
+    few, more = (
+        stage.batch(Draw(training.seed, _last(training), 0, count, parts * count)) for count in _TRIED
+    )
     needs = []
     for phase in stage.phases:
         kept_of_few, kept_of_more = (_kept(stage, phase, batch, training) for batch in (few, more))

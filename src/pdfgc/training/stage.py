@@ -34,7 +34,8 @@ class Draw:
     """Everything that a batch may depend on.
 
     Item `i` of a step's batch is drawn with its own generator, which depends only on (seed, step, i):
-    however a batch is divided, by accumulation or among processes, the items stay the same.
+    however a batch is divided, by accumulation or among processes, the items stay the same. What is chosen
+    for a batch as a whole depends on (seed, step) and on places in the whole batch, never on the part.
     """
 
     seed: int
@@ -44,6 +45,8 @@ class Draw:
     """This part's first item within the step's batch."""
     count: int
     """How many items this part has."""
+    whole: int
+    """How many items the step's batch has, all parts together; every part has as many."""
 
     def items(self) -> Iterator[np.random.Generator]:
         """One random generator per item of this part, in order."""

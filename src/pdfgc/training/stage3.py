@@ -78,6 +78,7 @@ class Stage3(Stage):
             self.moments = CodeMoments(faces, speech, setup.config)
             self.held_out_codes = self._held_out_codes(setup)
         self.pictures = PictureTable.load(setup.clips.where(pictures=True)) if paint else None
+        self.usual_face = None if self.pictures is None else self.pictures.usual_face()
         perceptual = None if self.is_off("perceptual") else LPIPS(settings.perceptual)
         teacher = MediaPipeTeacher() if paint and not self.is_off("motion") else None
         self.painting = Painting(generator, discriminator, perceptual, teacher, settings, self.size)
@@ -172,10 +173,11 @@ class Stage3(Stage):
         batch = {}
         if moments:
             batch = {f"moment.{name}": torch.stack([m[name] for m in moments]) for name in moments[0]}
-        if pictures:
+        if self.usual_face is not None:
             batch |= {name: torch.stack([p[name] for p in pictures]) for name in pictures[0]}
             random = np.random.default_rng((draw.seed, draw.step))
-            batch["window"] = self.painting.draw_window(random, batch["meshes"])
+            batch["window"] = self.painting.draw_window(random, self.usual_face)
+            batch |= self.painting.choose_watched(draw)
         return batch
 
     def losses(self, phase: str, batch: Batch, step: int) -> dict[str, Tensor]:

@@ -57,7 +57,7 @@ class PaperEyesStage(HeadStage):
 
     def sample(self) -> np.ndarray | None:
         """Faces with exchanged eyes, the frame the eyes are from, the frame the face is from."""
-        shown = self.batch(Draw(seed=0, step=0, first=0, count=6))["pictures"]
+        shown = self.batch(Draw(seed=0, step=0, first=0, count=6, whole=6))["pictures"]
         rows = shown.permute(1, 3, 0, 4, 2).flatten(2, 3).flatten(0, 1)
         return rows.numpy()
 
