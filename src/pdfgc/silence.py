@@ -9,9 +9,9 @@ from torch import Tensor
 _WINDOW_SECONDS = 0.16
 """Sound within this much around a frame opens the mouth: lips move before they are heard."""
 
-_BELOW_SPEECH_DB = 32.0
-_QUIETEST_DB, _LOUDEST_DB = -62.0, -42.0
-_RAMP_DB = 8.0
+_BELOW_SPEECH_DB = 29.0
+_QUIETEST_DB, _LOUDEST_DB = -62.0, -40.0
+_RAMP_DB = 6.0
 
 
 def speech_share(samples: Tensor, at: Tensor, rate: int) -> Tensor:
@@ -23,8 +23,8 @@ def speech_share(samples: Tensor, at: Tensor, rate: int) -> Tensor:
         rate: samples a second.
 
     Returns:
-        `[T]` 0 (silence) to 1 (speech). Silence lies 32 dB below the loud parts of the samples, but somewhere in
-        -62..-42 dBFS, and fades in over 8 dB.
+        `[T]` 0 (silence) to 1 (speech). Silence lies 35 dB below the loud parts of the samples, but somewhere in
+        -68..-46 dBFS; from there to 6 dB above, speech fades in.
     """
     step = rate // 100
     padded = F.pad(samples, (0, -len(samples) % step))
