@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 
+import pytest
 import torch
 from torch import Tensor, nn
 
 from pdfgc.config import Training
 from pdfgc.data.clips import ClipSet
+from pdfgc.training import descent as descent_module
+from pdfgc.training import plan as plan_module
 from pdfgc.training.plan import describe
 from pdfgc.training.stage import Batch, Draw, Phase
 from toy_stage import ComparingStage
@@ -61,7 +64,12 @@ def test_memory_is_counted_per_item() -> None:
     assert f"of 300 items: about {300 * (6 + WIDTH) * 4 / 1e6:.0f} MB" in text
 
 
-def test_half_precision_needs_less() -> None:
+@pytest.mark.parametrize("known", [True, False])
+def test_half_precision_needs_less_where_it_can_be_measured(
+    known: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (plan_module, descent_module):
+        monkeypatch.setattr(module, "half_precision", lambda kind: torch.bfloat16 if known else None)
     training = Training(batch=100_000)
     whole, half = (
         next(
@@ -72,4 +80,9 @@ def test_half_precision_needs_less() -> None:
         for precision in ("float32", "bfloat16")
     )
     megabytes = [int(line.split("about ")[1].split(" ")[0]) for line in (whole, half)]
-    assert megabytes[0] == 402 and 195 < megabytes[1] < 210
+    assert megabytes[0] == 402 and "float32" not in whole
+    assert (
+        195 < megabytes[1] < 210
+        if known
+        else "402 MB in float32, bfloat16 takes little more than half;" in half
+    )

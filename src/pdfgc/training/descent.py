@@ -21,17 +21,17 @@ _AUTOCAST = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 _TYPICAL_SCALE = 2.0**16
 
 
-def autocast(training: Training, device: torch.device, *, imitated: bool = False) -> torch.autocast:
+def autocast(training: Training, device: torch.device) -> torch.autocast:
     """The precision that the networks run in.
+
+    float32 stands for bfloat16 on a processor that would have to imitate it, which takes many times as long.
 
     Args:
         training: names it.
         device: of the networks.
-        imitated: bfloat16 is wanted even on a processor that has to imitate it, which takes many times as long as
-            float32; elsewhere float32 stands for it there.
     """
     dtype = _AUTOCAST.get(training.precision)
-    if dtype == torch.bfloat16 and not imitated and half_precision(device.type) is None:
+    if dtype == torch.bfloat16 and half_precision(device.type) is None:
         dtype = None
     return torch.autocast(device.type, dtype or torch.bfloat16, enabled=dtype is not None)
 

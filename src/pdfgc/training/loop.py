@@ -2,7 +2,8 @@
 
 The loop owns device, precision, optimisers, averages, checkpoints, resume, logs and the time budget; a
 `Stage` brings batches and losses. A run that was stopped, or killed, goes on exactly as if it had not been:
-on a CPU the losses are the same bit for bit. Under `torchrun` every process has a loop of its own; process 0 writes.
+on a CPU the losses are the same bit for bit, as far as its libraries repeat themselves (docs/training.md). Under
+`torchrun` every process has a loop of its own; process 0 writes.
 """
 
 from __future__ import annotations

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from pdfgc.config import Training
+from pdfgc.devices import half_precision
 from pdfgc.training.descent import autocast
 from pdfgc.training.stage import Batch, Draw, Phase, Stage
 
@@ -16,11 +18,14 @@ _TRIED = (2, 4)
 
 _FLOAT = 4
 
+_CPU = torch.device("cpu")
+
 
 def describe(stage: Stage, training: Training) -> list[str]:
     """The lines of a stage's plan: steps, networks, memory, losses.
 
-    The memory of activations is measured: a few items are drawn and go forward through every phase on the CPU.
+    The memory of activations is measured: a few items are drawn and go forward through every phase on the CPU, in
+    float32 where that does not know the stage's precision.
     """
     trained = {name for phase in stage.phases for name in phase.modules}
     counts = {name: sum(p.numel() for p in module.parameters()) for name, module in stage.modules.items()}
@@ -39,7 +44,8 @@ def describe(stage: Stage, training: Training) -> list[str]:
     return [
         *lines,
         f"  memory for weights, gradients, optimiser and averages: {_megabytes(state)}",
-        f"  memory for what the backward pass needs of {part} items: about {_megabytes(activations)}; "
+        f"  memory for what the backward pass needs of {part} items: about {_megabytes(activations)}"
+        f"{'' if _is_exact(training) else f' in float32, {training.precision} takes little more than half'}; "
         "buffers of the convolutions and of the allocator come on top",
         "  losses: " + json.dumps(dict(stage.weights)),
     ]
@@ -83,10 +89,20 @@ def _kept(stage: Stage, phase: Phase, batch: Batch, training: Training) -> int:
 
     with (
         torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor),
-        autocast(training, torch.device("cpu"), imitated=True),
+        _measured(training),
     ):
         stage.losses(phase.name, batch, _last(training))
     return sum(kept.values())
+
+
+def _measured(training: Training) -> torch.autocast:
+    """The precision that memory is measured in."""
+    return autocast(training if _is_exact(training) else replace(training, precision="float32"), _CPU)
+
+
+def _is_exact(training: Training) -> bool:
+    """Whether this processor computes in a stage's precision; imitating it takes a hundred times as long."""
+    return training.precision == "float32" or half_precision(_CPU.type) == getattr(torch, training.precision)
 
 
 def _last(training: Training) -> int:
