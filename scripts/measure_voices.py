@@ -115,7 +115,7 @@ def best_lag(level: np.ndarray, opening: np.ndarray) -> tuple[float, float]:
         seen = seen[: len(heard)]
         moves = len(seen) > 1 and min(heard.std(), seen.std()) > 1e-6
         found.append((float(np.corrcoef(heard, seen)[0, 1]) if moves else 0.0, lag * STEP))
-    return max(found)
+    return max(found, key=lambda fit: (fit[0], -abs(fit[1])))
 
 
 def pauses(level: np.ndarray) -> np.ndarray:
@@ -164,16 +164,32 @@ def area_under_curve(low: np.ndarray, high: np.ndarray) -> float | None:
 
 
 def read_phones(path: Path) -> list[Phone]:
-    """The phones of NAME.tsv; none where there is no such file."""
+    """The phones of NAME.tsv; none where there is no such file.
+
+    Raises:
+        InputError: a row that is not start, end and phone.
+    """
     if not path.is_file():
         return []
     rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()[1:]]
-    return [Phone(float(start), float(end), name) for start, end, name in rows if name]
+    try:
+        return [Phone(float(start), float(end), name) for start, end, name in rows if name]
+    except ValueError as error:
+        raise InputError(
+            f"expected rows of start, end and phone with tabs between in {path}: {error}"
+        ) from error
 
 
 def read_mouth(path: Path, count: int) -> np.ndarray:
-    """The speaker's own opening at each step: `[n]`, n at most `count`, since films may be shorter than their sound."""
-    seconds, cm = np.loadtxt(path, skiprows=1, ndmin=2).T
+    """The speaker's own opening at each step: `[n]`, n at most `count`, since films may be shorter than their sound.
+
+    Raises:
+        InputError: a row that is not seconds and centimetres.
+    """
+    try:
+        seconds, cm = np.loadtxt(path, skiprows=1, ndmin=2).T
+    except ValueError as error:
+        raise InputError(f"expected rows of seconds and centimetres in {path}: {error}") from error
     steps = np.arange(count) * STEP
     return np.interp(steps[steps <= seconds[-1]], seconds, cm)
 

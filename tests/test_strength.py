@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,6 +48,33 @@ def test_what_is_held_stays_and_one_changes_nothing(avatar: Avatar, turn: Path) 
     for factor, codes in plain.codes.items():
         np.testing.assert_array_equal(same.codes[factor], codes)
     assert scaled(plain.pose, 1, np.zeros(6)) is plain.pose
+
+
+def test_idling_is_scaled_about_the_portraits_own_pose(avatar: Avatar, turn: Path) -> None:
+    one, two = (
+        avatar.animate(lips=turn, pose="idle", strength={"pose": share}).track.pose for share in (1, 2)
+    )
+    own = avatar.codes["pose"]
+    np.testing.assert_allclose(two - own, 2 * (one - own), atol=1e-6)
+    assert np.abs(one - own).max() > 1e-3
+
+
+@pytest.mark.parametrize("word", ["hold", "zero"])
+def test_what_cannot_be_scaled_is_told(
+    avatar: Avatar, turn: Path, word: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    avatar.animate(lips=turn, expression=word, strength={"expression": 2})
+    assert [message for message in caplog.messages if "strength" in message] == [
+        f"a strength for the expression changes nothing: what drives it is {word}"
+    ]
+
+
+@pytest.mark.parametrize("strength", [[("pose", 1)], {"pose": "1"}, {"pose": True}])
+def test_strengths_of_other_kinds(avatar: Avatar, turn: Path, strength: object) -> None:
+    with pytest.raises(InputError, match=r"given by factor|must be a number"):
+        avatar.animate(pose=turn, strength=strength)  # type: ignore[arg-type]
+    half: dict[str, Any] = {"pose": np.float32(0.5)}
+    assert avatar.animate(pose=turn, strength=half).track.metadata["strength"] == '{"pose": 0.5}'
 
 
 def test_a_plan_tells_of_it(turn: Path) -> None:

@@ -37,5 +37,9 @@ def start_two(program: str, *arguments: str) -> list[subprocess.Popen[str]]:
 
 def finish(processes: list[subprocess.Popen[str]]) -> list[tuple[int, str]]:
     """Exit status and standard error of each."""
-    errors = [process.communicate(timeout=300)[1] for process in processes]
+    try:
+        errors = [process.communicate(timeout=300)[1] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()  # one that waits for the other for ever; nothing where it has ended
     return [(process.returncode, text) for process, text in zip(processes, errors, strict=True)]

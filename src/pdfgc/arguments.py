@@ -15,6 +15,7 @@ import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal, NoReturn, Union
 
@@ -116,7 +117,8 @@ class _Parser(argparse.ArgumentParser):
         An option that is missing was often only misspelt, and argparse looks at what is missing first.
         """
         flags = [flag for action in self._actions for flag in action.option_strings]
-        unknown = [word for word in self._words if word.startswith("--") and word.split("=")[0] not in flags]
+        before = list(takewhile(lambda word: word != "--", self._words))  # what follows are no options
+        unknown = [word for word in before if word.startswith("--") and word.split("=")[0] not in flags]
         if unknown and message.startswith("the following arguments are required"):
             raise InputError(_unknown(unknown, self))
         raise InputError(f"{message} (see {self.prog} --help)")

@@ -33,7 +33,7 @@ from pdfgc.errors import InputError, NotMediaError
 from pdfgc.motion import BLINK, FACTORS, GAZE, MotionTrack
 from pdfgc.performance import Performance, Renderer, View, head_view, picture_view
 from pdfgc.progress import track as show_progress
-from pdfgc.strength import check_strength, scaled
+from pdfgc.strength import UNSCALED, check_strength, scaled
 from pdfgc.timing import Loop, Number, check_loop, exact, exact_rate, frame_count
 
 if TYPE_CHECKING:
@@ -179,7 +179,8 @@ class Avatar:
             relative_pose: the head begins as the portrait holds it, and moves from there as the pose's driver moves
                 from its own first frame. Otherwise it takes the driver's pose as it is.
             strength: how strongly `expression`, `lips` and `pose` show what drives them, 0 to 4, 1 as it is, about
-                the neutral code; with `relative_pose` about the portrait's own pose. `hold` stays as it is.
+                the neutral code; with `relative_pose`, and for `idle`, about the portrait's own pose. `hold`
+                and `zero` stay as they are.
             folder_fps: frames a second of folders of numbered frames.
             size: side of the result in pixels (default the model's); with `paste_back` its longer side
                 (default the picture's own).
@@ -189,8 +190,8 @@ class Avatar:
             InputError: an input that cannot be used, or nothing that moves.
         """
         check_loop(loop)
-        strength = {**(strength or {})}
-        check_strength(strength)
+        check_strength(strength or {})
+        strength = {factor: float(number) for factor, number in (strength or {}).items()}
         named = {"lips": lips, "expression": expression, "eyes": eyes, "pose": pose}
         named |= {"gaze": gaze, "blink": blink}
         chosen, spoken = choose_drivers(named, track=track, has_audio=audio is not None)
@@ -210,8 +211,11 @@ class Avatar:
         if length is None and whole is not None and whole.sets_length:
             drivers.until = length = whole.duration
         parts = {slot: drivers.resolve(slot, driver) for slot, driver in chosen.items()}
-        said = remarks.on_drivers(chosen, parts, track=track, audio=audio, relative_pose=relative_pose)
-        remarks.note(said)
+        remarks.note(
+            remarks.on_drivers(
+                chosen, parts, track=track, audio=audio, relative_pose=relative_pose, strength=strength
+            )
+        )
         relative_pose = relative_pose and chosen["pose"] not in WORDS
         if relative_pose:
             parts["pose"] = _starting_at(self.codes["pose"], parts["pose"])
@@ -226,8 +230,9 @@ class Avatar:
         if spoken and audio is not None:
             codes["lips"] = self._speak(audio, rate, frames)
         for factor, share in strength.items():
-            if chosen.get(factor) != "hold":
-                about = self.codes["pose"] if factor == "pose" and relative_pose else 0.0
+            if chosen.get(factor) not in UNSCALED:
+                own = factor == "pose" and (relative_pose or chosen["pose"] == "idle")
+                about = self.codes["pose"] if own else 0.0
                 codes[factor] = scaled(codes[factor], share, about)
         if self.model.pose_in_radians:
             remarks.note(filter(None, [remarks.on_turn(self.codes["pose"], codes["pose"])]))

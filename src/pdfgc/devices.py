@@ -23,9 +23,7 @@ def choose_device(name: str) -> torch.device:
     except RuntimeError as error:
         raise InputError(f"expected a device such as cpu or cuda, but got {name!r}") from error
     if device.type not in ("cpu", "cuda"):  # some sums are in float64, which Apple's GPUs do not know
-        raise InputError(
-            f"expected the device cpu or cuda, but got {name!r}, on which nothing here was ever run"
-        )
+        raise InputError(f"expected the device cpu or cuda, but got {name!r}, which is not supported")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise InputError(f"the device {name} was asked for, but torch finds no GPU here")
     return device

@@ -17,6 +17,7 @@ from pdfgc.drivers import Driver
 from pdfgc.errors import InputError
 from pdfgc.idle import SECONDS as IDLE_SECONDS
 from pdfgc.motion import MotionTrack
+from pdfgc.strength import UNSCALED, check_strength
 from pdfgc.timing import Number, exact_rate, frame_count
 
 _OF_WORDS = {
@@ -85,6 +86,7 @@ def plan(
     Raises:
         InputError: an input that does not exist or cannot be read, a number that cannot be used, nothing that moves.
     """
+    check_strength(strength or {})
     rate = None if fps is None else exact_rate(fps)
     chosen, spoken = choose_drivers(drivers, track=track, has_audio=audio is not None)
     if audio is not None:
@@ -96,15 +98,18 @@ def plan(
         length = whole.duration if whole is not None and whole.sets_length else longest(outlines, chosen)
     if rate is None:
         rate = (whole.fps if whole else None) or DEFAULT_FPS
-    saved = [found.track for found in outlines.values() if found.track is not None]
+    looked = [*outlines.values(), *([] if whole is None else [whole])]
+    saved = [found.track for found in looked if found.track is not None]
     movers = {slot: mover(driver, outlines[slot]) for slot, driver in chosen.items()}
     if relative_pose and outlines["pose"].moves and chosen["pose"] != "idle":
         movers["pose"] += ", from the portrait's own pose on"
-    said = remarks.on_drivers(chosen, outlines, track=track, audio=audio, relative_pose=relative_pose)
+    said = remarks.on_drivers(
+        chosen, outlines, track=track, audio=audio, relative_pose=relative_pose, strength=strength
+    )
     if spoken:
         movers = {"lips": f"the speech in {audio}", **movers}
     for factor, share in (strength or {}).items():
-        if chosen.get(factor) != "hold":
+        if chosen.get(factor) not in UNSCALED:
             movers[factor] += f", {share:g} times as strong"
     if "gaze" in movers and "blink" in movers:
         del movers["eyes"]  # together they are the whole of it

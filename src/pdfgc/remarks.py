@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from pdfgc.drivers import WORDS, Driver
 from pdfgc.motion import MotionTrack
+from pdfgc.strength import UNSCALED
 from pdfgc.wording import counted
 
 log = logging.getLogger(__name__)
@@ -34,6 +36,9 @@ _SILENT = 10 ** (-70 / 20)
 """RMS, -70 dBFS: what is below is silence to `silence.speech_share`, however quiet the whole sound is."""
 
 _WINDOW = 320  # samples, 20 ms
+
+_NO_NUMBERS = 10
+"""So many times more numbers missing than there are, and pictures are not numbered but happen to end in digits."""
 
 
 class Moving(Protocol):
@@ -67,6 +72,7 @@ def on_drivers(
     track: Driver | None = None,
     audio: str | os.PathLike[str] | None = None,
     relative_pose: bool = False,
+    strength: Mapping[str, float] | None = None,
 ) -> Iterator[str]:
     """What headers tell already, so that a dry run says it too.
 
@@ -75,7 +81,10 @@ def on_drivers(
         parts: the same, looked at.
         track: what moves the slots that are not named.
         audio: the speech.
-        relative_pose: as `Avatar.animate`.
+        relative_pose, strength: as `Avatar.animate`.
+
+    Raises:
+        InputError: a driver or a sound that cannot be read.
     """
     paths = dict.fromkeys(path for path in map(_path, [*chosen.values(), track]) if path is not None)
     yield from filter(None, (on_gaps(path) for path in paths if path.is_dir()))
@@ -85,26 +94,33 @@ def on_drivers(
         yield (
             f"--relative-pose: {_name(chosen['pose'])} does not move, so the head stays as the portrait holds it"
         )
+    for factor in strength or {}:
+        if chosen.get(factor) in UNSCALED:
+            yield f"a strength for the {factor} changes nothing: what drives it is {_name(chosen[factor])}"
     if audio is None:
         yield from _on_unheard([_path(chosen["lips"]), _path(track)])
     elif "lips" not in chosen and is_silent(audio):
-        yield f"the sound of {os.fspath(audio)} is silent: the mouth stays shut"
+        yield f"the sound of {os.fspath(audio)} is silent: nothing in it moves the lips"
 
 
 def on_gaps(folder: Path) -> str | None:
-    """A remark on a folder of pictures whose numbers leave some out; an even stride leaves none out."""
+    """A remark on a folder of pictures whose numbers leave some out; an even stride leaves none out.
+
+    Raises:
+        InputError: the folder cannot be listed.
+    """
     from pdfgc.media.images import list_frames
 
     found = [re.search(r"([0-9]+)[^0-9]*$", file.stem) for file in list_frames(folder)]
-    numbers = np.unique([int(match[1]) for match in found if match])
+    numbers = sorted({int(match[1]) for match in found if match})
     if len(numbers) < 3:
         return None
-    steps = np.diff(numbers)
-    usual = int(steps.min())
-    missing = int((steps // usual - 1).sum())
-    if not missing:
+    steps = [after - before for before, after in pairwise(numbers)]
+    usual = min(steps)
+    missing = sum(step // usual - 1 for step in steps)
+    if not 0 < missing <= _NO_NUMBERS * len(numbers):
         return None
-    first = int(numbers[int(np.argmax(steps > usual))]) + usual
+    first = next(number for number, step in zip(numbers, steps, strict=False) if step > usual) + usual
     return (
         f"the numbered frames of {folder} have gaps: {counted(missing, 'number')} from {first} on "
         f"{'is' if missing == 1 else 'are'} missing, and what follows moves up"
@@ -112,7 +128,11 @@ def on_gaps(folder: Path) -> str | None:
 
 
 def is_silent(audio: str | os.PathLike[str]) -> bool:
-    """Whether nothing in a sound is loud enough to be heard; only read up to where something is."""
+    """Whether nothing in a sound is loud enough to be heard; only read up to where something is.
+
+    Raises:
+        InputError: the sound cannot be read.
+    """
     from pdfgc.media.audio import SPEECH_RATE, stream_audio
 
     for block in stream_audio(audio, SPEECH_RATE):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
+from numbers import Real
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from pdfgc.errors import InputError
 
 FACTORS = ("expression", "lips", "pose")
 """Those whose codes may be scaled; eyes look where they look."""
+
+UNSCALED = ("hold", "zero")
+"""Drivers that have nothing to scale: the portrait's own code, and the neutral one."""
 
 MOST = 4.0
 """Beyond, no face is left."""
@@ -35,10 +38,14 @@ def read_strength(words: Sequence[str]) -> dict[str, float]:
 
 def check_strength(strength: Mapping[str, float]) -> None:
     """Raises InputError for factors that have no strength and for numbers beyond 0 to `MOST`."""
+    if not isinstance(strength, Mapping):
+        raise InputError(f"strengths are given by factor, such as {{'pose': 0.5}}, not as {strength!r}")
     for factor, number in strength.items():
         if factor not in FACTORS:
             raise InputError(f"a strength can be given to {', '.join(FACTORS)}, not to {factor!r}")
-        if not isinstance(number, int | float) or not math.isfinite(number) or not 0 <= number <= MOST:
+        if not isinstance(number, Real) or isinstance(number, bool):
+            raise InputError(f"the strength of the {factor} must be a number, not {number!r}")
+        if not 0 <= number <= MOST:  # false for NaN
             raise InputError(
                 f"the strength of the {factor} must lie between 0 and {MOST:g} times, not {number}"
             )

@@ -66,6 +66,25 @@ def test_channels_that_cancel_each_other_leave_the_louder_one(tmp_path: Path) ->
     assert np.abs(mixed).max() == pytest.approx(np.abs(expected).max() / np.sqrt(2), rel=0.03)
 
 
+def test_channels_in_antiphase_are_not_swapped_on_the_way(tmp_path: Path) -> None:
+    wave = tone(2.0, RATE)
+    hiss = 1e-3 * np.random.default_rng(0).standard_normal((2, len(wave)))
+    path = write_sound(tmp_path / "a.wav", np.stack([wave, -wave]) + hiss, RATE, layout="stereo")
+    heard = read_audio(path)
+    assert np.abs(np.diff(heard)).max() < np.abs(np.diff(wave)).max() + 0.01
+    assert abs(np.corrcoef(heard, wave[: len(heard)])[0, 1]) > 0.99
+
+
+def test_a_sound_that_drifts_into_antiphase_has_no_clicks(tmp_path: Path) -> None:
+    wave = tone(2.0, RATE)
+    middle = np.linspace(0.5, 0.0, len(wave)) * wave
+    path = write_sound(
+        tmp_path / "a.wav", np.stack([middle + wave, middle - wave]) / 2, RATE, layout="stereo"
+    )
+    heard = read_audio(path)
+    assert np.abs(np.diff(heard)).max() <= np.abs(np.diff(wave)).max() + 1e-3
+
+
 @pytest.mark.parametrize("channels", [2, 3, 5, 8])
 def test_channels_without_names(tmp_path: Path, channels: int) -> None:
     wave = np.rint(tone(0.5, RATE) * 32767).astype("<i2")

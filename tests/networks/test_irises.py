@@ -145,6 +145,22 @@ def test_a_blurred_portrait_lends_hardly_any_iris(irises: Irises) -> None:
     assert soft < 0.3 * sharp
 
 
+def test_one_eye_that_lends_no_iris_keeps_the_other_s() -> None:
+    mesh, wanted = _mesh(), _mesh(aside=0.2)
+    mesh[list(LEFT_IRIS)] = mesh[LEFT_IRIS[0]]  # seen from the side
+    painted = _face(wanted, irises=False)
+    np.testing.assert_array_equal(Irises(_face(_mesh()), mesh).draw(painted[None], wanted[None])[0], painted)
+
+
+@pytest.mark.parametrize("point", [RIGHT_EYE[4], RIGHT_IRIS[0]])
+def test_points_that_are_no_numbers_change_nothing(irises: Irises, point: int) -> None:
+    mesh = _mesh(aside=0.2)
+    mesh[[point, LEFT_IRIS[0]]] = np.nan
+    painted = _face(_mesh(), irises=False)
+    np.testing.assert_array_equal(irises.draw(painted[None], mesh[None])[0], painted)
+    assert Irises(painted, mesh).draw(painted[None], mesh[None]).shape == (1, SIZE, SIZE, 3)
+
+
 def test_a_face_outside_the_frame_or_of_no_size_changes_nothing(irises: Irises) -> None:
     painted = np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE, 3), np.uint8)
     far, flat = _mesh(aside=0.2), _mesh(aside=0.2)

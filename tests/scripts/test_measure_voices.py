@@ -33,7 +33,7 @@ def test_the_lag_of_a_mouth_that_follows_late_or_early(late: float) -> None:
 
 
 def test_a_still_mouth_follows_nothing() -> None:
-    assert script.best_lag(np.random.default_rng(1).normal(size=100), np.zeros(100))[0] == 0
+    assert script.best_lag(np.random.default_rng(1).normal(size=100), np.zeros(100)) == (0, 0)
 
 
 def test_pauses_are_long_and_are_counted_without_their_edges() -> None:

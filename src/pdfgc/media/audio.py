@@ -35,6 +35,9 @@ tear holes into sound that is whole."""
 CANCELLED = 0.01
 """Part of the louder channel's power that a mix has where the channels cancel; unrelated ones leave 0.25 or more."""
 
+_HEARD = 1e-5
+"""Mean square, -50 dBFS, from which on a block tells how its channels are to be mixed."""
+
 
 @dataclass(frozen=True)
 class AudioSource:
@@ -223,8 +226,9 @@ class _Resampler:
     """
 
     def __init__(self, first: av.AudioFrame, rate: int, channels: int) -> None:
-        self._mixes = channels == 1 and first.layout.nb_channels == 2
-        layout = "mono" if channels == 1 and not self._mixes else "stereo"
+        mixes = channels == 1 and first.layout.nb_channels == 2
+        self._downmix = _Downmix() if mixes else None
+        layout = "mono" if channels == 1 and not mixes else "stereo"
         self._graph = av.filter.Graph()
         self._graph.link_nodes(
             self._graph.add_abuffer(
@@ -251,16 +255,28 @@ class _Resampler:
                 return
             if isinstance(resampled, av.AudioFrame):
                 samples = resampled.to_ndarray().T
-                yield _mixed(samples) if self._mixes else samples
+                yield samples if self._downmix is None else self._downmix(samples)
 
 
-def _mixed(stereo: np.ndarray) -> np.ndarray:
-    """`[n, 2]` as `[n, 1]`: the mean of the channels, or the louder of two in antiphase, which leave none."""
-    mean = stereo.mean(1, keepdims=True)
-    power = np.square(stereo).mean(0)
-    if np.square(mean).mean() >= CANCELLED * power.max():
-        return mean
-    return stereo[:, [int(power.argmax())]]
+class _Downmix:
+    """Two channels to one: their mean, or the louder of two in antiphase, of whose mean nothing is left.
+
+    Which of them is settled by the first block that can be heard and stays: a change would be a click.
+    """
+
+    def __init__(self) -> None:
+        self._channel: int | None = None
+        self._settled = False
+
+    def __call__(self, stereo: np.ndarray) -> np.ndarray:
+        """Blocks `[n, 2]` in their order to `[n, 1]`."""
+        mean = stereo.mean(1, keepdims=True)
+        power = np.square(stereo).mean(0)
+        if not self._settled and power.max() >= _HEARD:
+            self._settled = True
+            if np.square(mean).mean() < CANCELLED * power.max():
+                self._channel = int(power.argmax())
+        return mean if self._channel is None else stereo[:, [self._channel]]
 
 
 def _on_timeline(

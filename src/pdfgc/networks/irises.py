@@ -3,7 +3,8 @@
 The painter learns eyes from a few pixels. Where a driver's eyes open wider than the portrait's, or look far aside, it
 paints half an iris in a white that glows. What an iris looks like the portrait shows, so there it is laid over the
 painted frame as a disc: what its lids hide is filled with the colours that the disc has elsewhere at the same distance
-from the middle. Where the eyes are as the portrait holds them, nothing is touched.
+from the middle. Where the eyes look in the picture as the portrait's do, nothing is touched; a head that turns by ten
+degrees and more counts as looking aside.
 
 Points are `[478, 2]` in pixels. A place on a disc is given in its own axes: the middle is (0, 0), the rim has length 1.
 """
@@ -124,10 +125,9 @@ class Irises:
     def __init__(self, picture: np.ndarray, mesh: np.ndarray) -> None:
         points = _pixels(mesh, len(picture))
         pairs = ((RIGHT_EYE, RIGHT_IRIS), (LEFT_EYE, LEFT_IRIS))
-        found = (_see(picture, points, loop, iris) for loop, iris in pairs)
-        eyes = [eye for eye in found if eye is not None]
-        trust = min((eye.trust for eye in eyes), default=0.0)  # two eyes of one kind
-        self._eyes = [replace(eye, trust=trust) for eye in eyes]
+        found = [_see(picture, points, loop, iris) for loop, iris in pairs]
+        trust = min(0.0 if eye is None else eye.trust for eye in found)  # two eyes of one kind
+        self._eyes = [replace(eye, trust=trust) for eye in found if eye is not None]
         whites = [_white_of(picture, points, loop, iris) for loop, iris in pairs]
         self._whitest = _WHITER * max((white for white in whites if white is not None), default=np.inf)
 
@@ -149,6 +149,8 @@ class Irises:
         return drawn
 
     def _draw_eye(self, frame: np.ndarray, points: np.ndarray, eye: _Eye) -> None:
+        if not _is_known(points, eye.loop, eye.iris):
+            return
         disc, look = _disc(points, eye.iris), _look(points, eye.loop, eye.iris)
         strength = _departure(eye.look, look) * _ramp(look.opening, _SHUT)
         area = _area(points, eye.loop, len(frame))
@@ -212,7 +214,7 @@ def _see(
     picture: np.ndarray, points: np.ndarray, loop: tuple[int, ...], iris: tuple[int, ...]
 ) -> _Eye | None:
     """An eye of a portrait; None where its iris is seen from the side or hidden."""
-    disc = _disc(points, iris)
+    disc = _disc(points, iris) if _is_known(points, loop, iris) else None
     if disc is None:
         return None
     line = np.linspace(-_REACH, _REACH, _SIDE)
@@ -264,7 +266,7 @@ def _white_of(
     picture: np.ndarray, points: np.ndarray, loop: tuple[int, ...], iris: tuple[int, ...]
 ) -> float | None:
     """How bright the white of a portrait's eye is, 0..255; None where it shows too little."""
-    disc = _disc(points, iris)
+    disc = _disc(points, iris) if _is_known(points, loop, iris) else None
     if disc is None:
         return None
     mask = np.zeros(picture.shape[:2], np.uint8)
@@ -290,6 +292,10 @@ def _look(points: np.ndarray, loop: tuple[int, ...], iris: tuple[int, ...]) -> _
     offset = points[iris[0]] - (start + end) / 2
     gaze = np.array([offset @ along, offset[0] * along[1] - offset[1] * along[0]]) / width**2
     return _Look(gaze, float(np.linalg.norm(points[loop[4]] - points[loop[12]])) / width)
+
+
+def _is_known(points: np.ndarray, loop: tuple[int, ...], iris: tuple[int, ...]) -> bool:
+    return bool(np.isfinite(points[[*loop, *iris]]).all())
 
 
 def _disc(points: np.ndarray, iris: tuple[int, ...]) -> _Disc | None:

@@ -56,9 +56,9 @@ def _activations(stage: Stage, training: Training, items: int) -> float:
 
     The last step is measured: by then every loss has joined that begins later, and sizes have grown.
     """
-    parts = training.accumulation
     few, more = (
-        stage.batch(Draw(training.seed, _last(training), 0, count, parts * count)) for count in _TRIED
+        stage.batch(Draw(training.seed, _last(training), 0, count, max(training.batch, count)))
+        for count in _TRIED
     )
     needs = []
     for phase in stage.phases:
