@@ -56,7 +56,7 @@ class Plan:
         fps: how many a second.
         tracks: the saved tracks among its drivers; whether they are of the right model, only a model can tell.
         movers: what moves each factor, and gaze and blinks where they are named, in words.
-        remarks: what `Avatar.animate` will say of the drivers.
+        remarks: what headers tell already of what `Avatar.animate` will say.
     """
 
     frames: int
@@ -109,7 +109,7 @@ def plan(
     if spoken:
         movers = {"lips": f"the speech in {audio}", **movers}
     for factor, share in (strength or {}).items():
-        if chosen.get(factor) not in UNSCALED:
+        if share != 1 and chosen.get(factor) not in UNSCALED:
             movers[factor] += f", {share:g} times as strong"
     if "gaze" in movers and "blink" in movers:
         del movers["eyes"]  # together they are the whole of it

@@ -167,4 +167,14 @@ def test_a_face_outside_the_frame_or_of_no_size_changes_nothing(irises: Irises) 
     far[:, 0] += 5
     flat[:, :2] *= 1e-3
     np.testing.assert_array_equal(irises.draw(painted, np.stack([far, flat])), painted)
-    assert Irises(painted[0], flat).draw(painted, np.stack([far, flat])).shape == painted.shape
+    np.testing.assert_array_equal(Irises(painted[0], flat).draw(painted, np.stack([far, far])), painted)
+
+
+@pytest.mark.parametrize("degrees", [75, 120, 180])
+def test_eyes_that_are_turned_away_are_not_painted(irises: Irises, degrees: float) -> None:
+    mesh = _mesh(aside=0.2)
+    turn = np.radians(degrees)
+    x, z = mesh[:, 0].copy(), mesh[:, 2].copy()
+    mesh[:, 0], mesh[:, 2] = np.cos(turn) * x + np.sin(turn) * z, np.cos(turn) * z - np.sin(turn) * x
+    painted = np.random.default_rng(0).integers(0, 256, (1, SIZE, SIZE, 3), np.uint8)
+    np.testing.assert_array_equal(irises.draw(painted, mesh[None]), painted)

@@ -52,6 +52,10 @@ _OPENS = (1.1, 1.3)
 _SHUT = (0.06, 0.12)
 """Openings over the width of an eye between which irises appear."""
 
+_TURNED = (0.5, 0.7)
+"""How narrow an iris is seen beside the portrait's where it begins to be used, and fully is: a head turned by 60 and
+by 45 degrees. Beyond, an eye may lie behind the nose."""
+
 _LID_EDGE = 0.08
 """Part of the opening, from either lid, that belongs to the painted lids and lashes."""
 
@@ -73,10 +77,16 @@ class _Disc:
     Attributes:
         middle: `[2]`.
         axes: `[2, 2]`, its half axes across and down as columns.
+        narrowness: of their lengths, across over down; of the other sign where it is seen from behind.
     """
 
     middle: np.ndarray
     axes: np.ndarray
+
+    @property
+    def narrowness(self) -> float:
+        across, down = np.linalg.norm(self.axes, axis=0)
+        return float(np.sign(np.linalg.det(self.axes)) * across / down)
 
     def inside(self, places: np.ndarray) -> np.ndarray:
         """Pixels `[..., 2]` to places on the disc."""
@@ -103,6 +113,7 @@ class _Eye:
     Attributes:
         loop, iris: its mesh points.
         look: how it is held.
+        narrowness: of its iris.
         picture: `[_SIDE, _SIDE, 3]` float32, its iris.
         trust: 0..1, how far that picture may be used.
     """
@@ -110,6 +121,7 @@ class _Eye:
     loop: tuple[int, ...]
     iris: tuple[int, ...]
     look: _Look
+    narrowness: float
     picture: np.ndarray
     trust: float
 
@@ -154,6 +166,8 @@ class Irises:
         disc, look = _disc(points, eye.iris), _look(points, eye.loop, eye.iris)
         strength = _departure(eye.look, look) * _ramp(look.opening, _SHUT)
         area = _area(points, eye.loop, len(frame))
+        if disc is not None:
+            strength = strength * _ramp(disc.narrowness / eye.narrowness, _TURNED)
         if disc is None or area is None or strength < 0.01:
             return
         rows, columns = area
@@ -228,7 +242,7 @@ def _see(
         return None
     trust = float(_ramp(shown[distance < 0.9].mean(), _SEEN) * _ramp(_sharpness(rings), _SHARP))
     mixed = shown[..., None] * seen.astype(np.float32) + (1 - shown[..., None]) * rings
-    return _Eye(loop, iris, _look(points, loop, iris), mixed.astype(np.float32), trust)
+    return _Eye(loop, iris, _look(points, loop, iris), disc.narrowness, mixed.astype(np.float32), trust)
 
 
 def _shown(points: np.ndarray, loop: tuple[int, ...], disc: _Disc) -> np.ndarray:
