@@ -173,10 +173,12 @@ def test_gaps_are_told_when_a_folder_drives(
 def test_a_plan_has_the_remarks_that_headers_allow(tmp_path: Path, tone: Path) -> None:
     nobody: dict[str, str | None] = dict.fromkeys(("lips", "expression", "eyes", "gaze", "blink", "pose"))
     planned = plan(nobody, audio=tone, relative_pose=True)
-    assert planned.remarks == ("--relative-pose changes nothing: the pose follows no clip or track (hold)",)
+    assert list(planned.remarks) == [
+        "--relative-pose changes nothing: the pose follows no clip or track (hold)"
+    ]
     codes = {name: np.zeros((5, size), np.float32) for name, size in FACTORS.items()}
     moved = plan(nobody, track=MotionTrack.from_codes(codes, fps=25), relative_pose=True)
-    assert moved.remarks == ()
+    assert list(moved.remarks) == []
     assert moved.movers["pose"] == "a motion track, 0.20 s, from the portrait's own pose on"
 
 

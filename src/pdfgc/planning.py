@@ -6,7 +6,7 @@ It also tells, within a second, of inputs that cannot be used, before a model is
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -56,14 +56,14 @@ class Plan:
         fps: how many a second.
         tracks: the saved tracks among its drivers; whether they are of the right model, only a model can tell.
         movers: what moves each factor, and gaze and blinks where they are named, in words.
-        remarks: what headers tell already of what `Avatar.animate` will say.
+        remarks: what headers tell already of what `Avatar.animate` will say; looked for when they are asked for.
     """
 
     frames: int
     fps: Fraction
     tracks: tuple[MotionTrack, ...]
     movers: Mapping[str, str]
-    remarks: tuple[str, ...]
+    remarks: Iterator[str]
 
 
 def plan(
@@ -113,7 +113,7 @@ def plan(
             movers[factor] += f", {share:g} times as strong"
     if "gaze" in movers and "blink" in movers:
         del movers["eyes"]  # together they are the whole of it
-    return Plan(frame_count(length, rate), rate, tuple(saved), movers, tuple(said))
+    return Plan(frame_count(length, rate), rate, tuple(saved), movers, said)
 
 
 def mover(driver: Driver, found: Outline) -> str:

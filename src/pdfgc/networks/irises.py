@@ -161,14 +161,14 @@ class Irises:
         return drawn
 
     def _draw_eye(self, frame: np.ndarray, points: np.ndarray, eye: _Eye) -> None:
-        if not _is_known(points, eye.loop, eye.iris):
+        disc = _disc(points, eye.loop, eye.iris)
+        if disc is None:
             return
-        disc, look = _disc(points, eye.iris), _look(points, eye.loop, eye.iris)
+        look = _look(points, eye.loop, eye.iris)
         strength = _departure(eye.look, look) * _ramp(look.opening, _SHUT)
         area = _area(points, eye.loop, len(frame))
-        if disc is not None:
-            strength = strength * _ramp(disc.narrowness / eye.narrowness, _TURNED)
-        if disc is None or area is None or strength < 0.01:
+        strength = strength * _ramp(disc.narrowness / eye.narrowness, _TURNED)
+        if area is None or strength < 0.01:
             return
         rows, columns = area
         part = frame[area].astype(np.float32)
@@ -228,7 +228,7 @@ def _see(
     picture: np.ndarray, points: np.ndarray, loop: tuple[int, ...], iris: tuple[int, ...]
 ) -> _Eye | None:
     """An eye of a portrait; None where its iris is seen from the side or hidden."""
-    disc = _disc(points, iris) if _is_known(points, loop, iris) else None
+    disc = _disc(points, loop, iris)
     if disc is None:
         return None
     line = np.linspace(-_REACH, _REACH, _SIDE)
@@ -280,7 +280,7 @@ def _white_of(
     picture: np.ndarray, points: np.ndarray, loop: tuple[int, ...], iris: tuple[int, ...]
 ) -> float | None:
     """How bright the white of a portrait's eye is, 0..255; None where it shows too little."""
-    disc = _disc(points, iris) if _is_known(points, loop, iris) else None
+    disc = _disc(points, loop, iris)
     if disc is None:
         return None
     mask = np.zeros(picture.shape[:2], np.uint8)
@@ -308,12 +308,10 @@ def _look(points: np.ndarray, loop: tuple[int, ...], iris: tuple[int, ...]) -> _
     return _Look(gaze, float(np.linalg.norm(points[loop[4]] - points[loop[12]])) / width)
 
 
-def _is_known(points: np.ndarray, loop: tuple[int, ...], iris: tuple[int, ...]) -> bool:
-    return bool(np.isfinite(points[[*loop, *iris]]).all())
-
-
-def _disc(points: np.ndarray, iris: tuple[int, ...]) -> _Disc | None:
-    """An iris; None where it is seen from the side or too small."""
+def _disc(points: np.ndarray, loop: tuple[int, ...], iris: tuple[int, ...]) -> _Disc | None:
+    """The iris of an eye; None where it is seen from the side or too small, or points of the eye are not known."""
+    if not np.isfinite(points[[*loop, *iris]]).all():
+        return None
     middle, right, top, left, bottom = points[list(iris)]
     axes = np.stack([(right - left) / 2, (bottom - top) / 2], 1)
     return _Disc(middle, axes) if abs(np.linalg.det(axes)) >= _FLAT else None
