@@ -74,6 +74,15 @@ def test_a_list_may_be_given_at_once_or_in_pieces() -> None:
     assert keywords("--set", "a=1", "b=2", "--set", "c=3")["set_"] == ("a=1", "b=2", "c=3")
 
 
+def test_a_list_of_pairs_ends_at_the_first_word_that_is_none() -> None:
+    call = read("cook", "-o", "plate", "--set", "a=1", "b=2", "soup", "ann=1", "bob")
+    assert call.keywords["set_"] == ("a=1", "b=2")
+    assert call.positional == [Path("soup"), ("ann=1", "bob")]
+    after = read("cook", "-o", "plate", "--set", "a=1", "--", "b=2", "ann")
+    assert after.keywords["set_"] == ("a=1",)
+    assert after.positional == [Path("b=2"), ("ann",)]
+
+
 def test_verbs_of_two_words_and_quiet() -> None:
     call = read("sink", "wash", "-q")
     assert call.function is wash

@@ -372,6 +372,10 @@ def test_portraits_in_memory() -> None:
     clear[:5, :, 3] = 0
     seen = Avatar(FakeModel(), clear).picture
     assert (seen[:5] == 255).all() and np.array_equal(seen[5:], pixels[5:])
+    buffer = pixels.copy()
+    kept = Avatar(FakeModel(), buffer).picture
+    buffer[:] = 0  # a webcam's next frame
+    assert np.array_equal(kept, pixels)
     grey = Avatar(FakeModel(), np.full((64, 96), 128, np.uint8)).picture
     assert grey.shape == (64, 96, 3) and (grey == 128).all()
 

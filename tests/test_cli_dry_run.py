@@ -93,6 +93,7 @@ def test_a_dry_run_looks_for_the_portraits_face(model: Path, faceless: Path, tmp
         ),
         (PORTRAIT, ["--pose", "idle", "-o", "no/such/folder/out.mp4"], "no/such/folder"),
         (PORTRAIT, ["--pose", "idle", "-o", "out.mp4", "--quality", "99"], "quality"),
+        (PORTRAIT, ["--pose", "idle", "-o", "out.mp4", "--smooth", "-1"], "smoothing must lie between 0"),
         (PORTRAIT, ["--pose", "idle", "-o", "out.mp4", "--fps", "0"], "0"),
     ],
     ids=lambda value: value[-1] if isinstance(value, list) else None,

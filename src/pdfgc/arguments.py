@@ -107,9 +107,22 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **settings)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """As argparse does it, and keeps the words for `error`."""
-        self._words = list(args or ())
-        return super().parse_known_args(args, namespace)
+        """As argparse does it, with the pairs of lists told from other words; keeps the words for `error`."""
+        self._words = self._name_pairs(list(args or ()))
+        return super().parse_known_args(self._words, namespace)
+
+    def _name_pairs(self, words: list[str]) -> list[str]:
+        """`--set a=1 b=2 FILE` as `--set=a=1 --set=b=2 FILE`; argparse would take the file for a pair."""
+        lists = {flag for action in self._actions if _holds_pairs(action) for flag in action.option_strings}
+        named: list[str] = []
+        flag = None
+        for number, word in enumerate(words):
+            if word == "--":
+                return named + words[number:]
+            pair = flag is not None and "=" in word and not word.startswith("-")
+            flag = flag if pair else word if word in lists else None
+            named.append(f"{flag}={word}" if pair else word)
+        return named
 
     def error(self, message: str) -> NoReturn:
         """Raises the complaint instead of printing the usage before it.
@@ -199,6 +212,11 @@ def _option_settings(parameter: inspect.Parameter, kind: Any, option: Option) ->
 def _literal(text: str) -> str:
     """Help text as argparse wants it, which takes `%` for a format."""
     return text.replace("%", "%%")
+
+
+def _holds_pairs(action: argparse.Action) -> bool:
+    """Whether an option takes any number of words such as KEY=VALUE."""
+    return isinstance(action, _Extend) and "=" in str(action.metavar or "")
 
 
 class _Extend(argparse.Action):

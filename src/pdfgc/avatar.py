@@ -6,11 +6,9 @@ import json
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from importlib.metadata import version
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,43 +16,24 @@ import numpy as np
 
 from pdfgc import remarks
 from pdfgc.aligned import require_aligned
-from pdfgc.drivers import (
-    WORDS,
-    Driver,
-    Drivers,
-    Missing,
-    MotionEncoder,
-    Part,
-    check_driver,
-    check_kind,
-    require_driver,
-)
-from pdfgc.errors import InputError, NotMediaError
+from pdfgc.drivers import WORDS, Driver, Drivers, Missing, MotionEncoder, Part
 from pdfgc.motion import BLINK, FACTORS, GAZE, MotionTrack
 from pdfgc.performance import Performance, Renderer, View, head_view, picture_view
+from pdfgc.portrait import find_face, pictures
 from pdfgc.progress import track as show_progress
+from pdfgc.selection import choose_drivers, driver_name, longest, stated_length
 from pdfgc.strength import UNSCALED, check_strength, scaled
-from pdfgc.timing import Loop, Number, check_loop, exact, exact_rate, frame_count
+from pdfgc.timing import Loop, Number, check_loop, exact_rate, frame_count
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    from pdfgc.portrait import Picture
 
-    from pdfgc.face.tracker import Face
-
-    Picture = str | os.PathLike[str] | np.ndarray | Image
-    """What can be a portrait: a file, pixels, or what Pillow opened."""
 
 DEFAULT_FPS = Fraction(25)
 """Frames a second of the result (spec section 1)."""
 
 MOUTH_SETTLES = 0.12
 """Seconds in which the lips go to their place in silence where a sound ends before the result."""
-
-FIRST_FRAMES = 100
-"""Frames of a video among which its portrait, the first one with a face, is looked for."""
-
-MAX_FACES = 16
-"""Faces of a portrait that can be told apart by number."""
 
 
 _NO_MESH, _NO_BLENDSHAPES = np.empty((0, 3), np.float32), np.empty(0, np.float32)
@@ -125,11 +104,11 @@ class Avatar:
         self._portrait: Portrait
         if aligned:
             looking = require_aligned(model)
-            self.picture = next(_pictures(portrait))
+            self.picture = next(pictures(portrait))
             self.box = looking.aligned_box(self.picture.shape[1], self.picture.shape[0])
             self._portrait = model.portrait(looking.cut_aligned(self.picture), _NO_MESH, _NO_BLENDSHAPES)
         else:
-            self.picture, found = _find_face(portrait, self.name, face)
+            self.picture, found = find_face(portrait, self.name, face)
             remarks.note(filter(None, (on_size(self.name, found), remarks.on_roll(self.name, found.roll))))
             self.box = model.box([found])
             head = crop(self.picture, self.box, model.size)
@@ -236,7 +215,7 @@ class Avatar:
                 codes[factor] = scaled(codes[factor], share, about)
         if self.model.pose_in_radians:
             remarks.note(filter(None, [remarks.on_turn(self.codes["pose"], codes["pose"])]))
-        names = {slot: _name(driver) for slot, driver in chosen.items()}
+        names = {slot: driver_name(driver) for slot, driver in chosen.items()}
         names |= {"lips": "audio"} if spoken else {}
         rendered = MotionTrack.from_codes(
             codes,
@@ -280,7 +259,7 @@ class Avatar:
         """Says so where a driver's pose, taken as it is, begins far from the portrait's."""
         again = part.track.metadata.get("portrait") == self.name  # an earlier result: it was said then
         if self.model.pose_in_radians and part.sets_length and not again:
-            far = remarks.on_first_pose(_name(driver), self.codes["pose"], part.track.pose[0])
+            far = remarks.on_first_pose(driver_name(driver), self.codes["pose"], part.track.pose[0])
             remarks.note(filter(None, [far]))
 
     def _describe(
@@ -306,142 +285,10 @@ class Avatar:
         return words if audio is None else {**words, "audio": Path(audio).name}
 
 
-def _find_face(portrait: Picture, name: str, number: int) -> tuple[np.ndarray, Face]:
-    """The picture and the face in it."""
-    from pdfgc.face.tracker import FaceTracker
-
-    if not 0 <= number < MAX_FACES:
-        raise InputError(f"faces are numbered 0 (the largest) to {MAX_FACES - 1}, not {number}")
-    looked = most = 0
-    with FaceTracker(max_faces=max(number + 1, 2)) as tracker:
-        for image in _pictures(portrait):
-            faces = tracker.detect(image)
-            looked, most = looked + 1, max(most, len(faces))
-            if len(faces) > number:
-                return image, faces[number]
-    where = name if looked == 1 else f"the first {looked} frames of {name}"
-    if most:
-        raise InputError(f"face {number} was asked for, but {where} shows {most}, numbered from 0")
-    raise InputError(f"no face was found in {where}; a portrait must show one, roughly from the front")
-
-
-def _pictures(portrait: Picture) -> Iterator[np.ndarray]:
-    from pdfgc.media.images import as_rgb
-    from pdfgc.media.video import read_frames
-
-    if not isinstance(portrait, str | os.PathLike):
-        yield as_rgb(portrait)
-        return
-
-    if Path(portrait).is_dir():
-        raise InputError(f"{portrait} is a folder, but a portrait must be a picture or a video")
-    with expecting_portrait(portrait):
-        for frame in islice(read_frames(portrait), FIRST_FRAMES):
-            yield frame.image
-
-
-@contextmanager
-def expecting_portrait(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Raises InputError in a portrait's words where what is read turns out to be no picture and no video."""
-    try:
-        yield
-    except NotMediaError as error:
-        raise InputError(
-            f"{os.fspath(path)} cannot be read as a picture or a video; a portrait must be one that shows a face"
-        ) from error
-
-
-def choose_drivers(
-    named: Mapping[str, Driver | None], *, track: Driver | None, has_audio: bool
-) -> tuple[dict[str, Driver], bool]:
-    """The driver of each slot, checked, and whether the audio moves the lips (which then have no slot)."""
-    for slot, driver in {**named, "track": track}.items():
-        if driver is not None:
-            check_kind(slot, driver)
-    spoken = named["lips"] == "audio" or (named["lips"] is None and has_audio)
-    if spoken and not has_audio:
-        raise InputError("the lips are to follow the audio, but no audio is given")
-    fallback: Driver = "hold" if track is None else track
-    if track is not None:
-        require_driver("be the track", track)
-    chosen: dict[str, Driver] = {}
-    for slot, driver in named.items():
-        if slot == "lips" and spoken:
-            continue
-        if driver is not None:
-            chosen[slot] = driver
-        elif slot in FACTORS:
-            chosen[slot] = fallback
-    for slot, driver in chosen.items():
-        check_driver(slot, driver)
-    return chosen, spoken
-
-
-def stated_length(audio: str | os.PathLike[str] | None, duration: Number | None) -> Fraction | None:
-    """Seconds of the result where the drivers have no say in it; audio is known to be readable after this."""
-    seconds = None
-    if audio is not None:
-        from pdfgc.media.audio import audio_duration
-
-        if not isinstance(audio, str | os.PathLike):
-            raise InputError(f"audio must be the path of a sound file or a video, not {type(audio).__name__}")
-
-        seconds = audio_duration(audio)
-        if seconds <= 0:
-            raise InputError(f"the sound of {audio} is empty")
-    if duration is not None:
-        seconds = exact(duration, "a duration")
-        if seconds <= 0:
-            raise InputError(f"a duration must be more than 0 seconds, not {duration}")
-    return seconds
-
-
 def _starting_at(pose: np.ndarray, part: Part) -> Part:
     """A driver whose pose moves as before, but from `pose [6]` on. Angles are added."""
     moved = part.track.pose - part.track.pose[0] + pose
     return replace(part, track=replace(part.track, pose=moved))
-
-
-class Lasting(Protocol):
-    """A driver as far as the length of the result is concerned: `drivers.Part`, `planning.Outline`."""
-
-    @property
-    def duration(self) -> Fraction:
-        """Seconds."""
-
-    @property
-    def moves(self) -> bool:
-        """Whether there is movement in it."""
-
-    @property
-    def sets_length(self) -> bool:
-        """Whether it may decide how long the result is."""
-
-
-def longest(parts: Mapping[str, Lasting], chosen: Mapping[str, Driver]) -> Fraction:
-    """Seconds of a result whose length is not stated, by audio, duration or a track that moves.
-
-    Args:
-        parts: the drivers.
-        chosen: the same as they were given.
-
-    Raises:
-        InputError: nothing moves.
-    """
-    lengths = [part.duration for part in parts.values() if part.sets_length]
-    # a stock track never ends; it is shown once where there is nothing else
-    lengths = lengths or [part.duration for part in parts.values() if part.moves]
-    stills = [_name(driver) for driver in chosen.values() if driver not in WORDS]
-    if not lengths and stills:
-        raise InputError(
-            f"nothing moves: {stills[0]} has only one frame, and a still needs a duration (--duration) or audio"
-        )
-    if not lengths:
-        raise InputError(
-            "nothing moves: give audio, or for lips, expression, eyes or pose a video, a folder of frames, "
-            "a motion track or idle"
-        )
-    return max(lengths)
 
 
 def _sample(
@@ -476,9 +323,3 @@ def _to_whole_frames(blocks: Iterable[np.ndarray], samples: Fraction) -> Iterato
         yield block
         count += len(block)
     yield np.zeros(math.ceil(math.ceil(count / samples) * samples) - count, np.float32)
-
-
-def _name(driver: Driver) -> str:
-    if isinstance(driver, MotionTrack):
-        return driver.metadata.get("source", "a track")
-    return Path(driver).name

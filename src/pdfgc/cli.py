@@ -156,6 +156,7 @@ def animate(
     """
     from pdfgc import remarks
     from pdfgc.avatar import Avatar
+    from pdfgc.drivers import check_smoothing
     from pdfgc.media.writer import SUFFIXES
     from pdfgc.motion import SUFFIX
     from pdfgc.performance import check_quality
@@ -166,6 +167,7 @@ def animate(
     _check_output(output, SUFFIXES, inputs)
     _check_not_input(output.with_suffix(SUFFIX), inputs)
     check_quality(quality)
+    check_smoothing(smooth)
     strengths = read_strength(strength)
     check_portrait(portrait)
     drivers: dict[str, str | None] = {

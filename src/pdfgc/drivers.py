@@ -127,8 +127,7 @@ class Drivers:
         until: Fraction | None = None,
         aligned: bool = False,
     ) -> None:
-        if not 0 <= smooth <= 100:
-            raise InputError(f"smoothing must lie between 0 (none) and 100 times the usual, not {smooth}")
+        check_smoothing(smooth)
         self._model = model
         self._own = MotionTrack.still(own)
         self._missing: Missing = missing
@@ -173,6 +172,12 @@ class Drivers:
 
             return read_aligned(path, self._model, fps=self._folder_fps, until=self.until)
         return read_motion(path, self._model, missing=self._missing, fps=self._folder_fps, until=self.until)
+
+
+def check_smoothing(smooth: float) -> None:
+    """Raises InputError for a factor that `Drivers` cannot smooth by."""
+    if not 0 <= smooth <= 100:
+        raise InputError(f"smoothing must lie between 0 (none) and 100 times the usual, not {smooth}")
 
 
 def check_driver(slot: str, driver: Driver) -> None:

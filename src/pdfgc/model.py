@@ -37,10 +37,11 @@ from pdfgc.training.results import Result, read_result
 from pdfgc.wording import nearest
 
 if TYPE_CHECKING:
-    from pdfgc.avatar import Avatar, Picture
+    from pdfgc.avatar import Avatar
     from pdfgc.face.crop import CropBox
     from pdfgc.face.tracker import Face
     from pdfgc.paper_model import PaperModel
+    from pdfgc.portrait import Picture
 
 EMBEDDED = ("small",)
 """Names of the models in the package."""

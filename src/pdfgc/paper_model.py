@@ -32,7 +32,8 @@ from pdfgc.parallel import Threads
 from pdfgc.training.results import Result
 
 if TYPE_CHECKING:
-    from pdfgc.avatar import Avatar, Picture
+    from pdfgc.avatar import Avatar
+    from pdfgc.portrait import Picture
 
 _ALIGNED = 224
 """Side of the aligned pictures that `PaperUse.margin` is about."""

@@ -12,11 +12,13 @@ from fractions import Fraction
 from pathlib import Path
 
 from pdfgc import remarks
-from pdfgc.avatar import DEFAULT_FPS, choose_drivers, expecting_portrait, longest, stated_length
+from pdfgc.avatar import DEFAULT_FPS
 from pdfgc.drivers import Driver
 from pdfgc.errors import InputError
 from pdfgc.idle import SECONDS as IDLE_SECONDS
 from pdfgc.motion import MotionTrack
+from pdfgc.portrait import expecting_portrait
+from pdfgc.selection import choose_drivers, longest, stated_length
 from pdfgc.strength import UNSCALED, check_strength
 from pdfgc.timing import Number, exact_rate, frame_count
 
