@@ -50,11 +50,19 @@ def test_a_track_is_shown_in_one_line() -> None:
     assert repr(still) == "MotionTrack(1 frame, 0.00 s, nothing moves)"
 
 
+def test_the_usual_rate_of_frames_stamped_in_milliseconds() -> None:
+    times = [Fraction(round(1000 * n * Fraction(1001, 30000)), 1000) for n in range(60)]
+    track = MotionTrack.from_codes({"pose": np.zeros((60, 6))}, times=times)
+    assert track.fps is None and track.usual_fps == Fraction(30000, 1001)
+    assert MotionTrack.from_codes({"pose": np.zeros((5, 6))}, fps="12.5").usual_fps == Fraction(25, 2)
+
+
 def test_uneven_times_are_kept_exactly() -> None:
     times = [Fraction(5) + t for t in (Fraction(0), Fraction(1, 30), Fraction(1, 12), Fraction(1, 4))]
     track = MotionTrack.from_codes({"pose": np.zeros((4, 6))}, times=times)
     assert [track.time(n) + 5 for n in range(4)] == times
     assert track.fps is None
+    assert track.usual_fps == 12
     assert track.duration == Fraction(1, 4) + Fraction(1, 6)
 
 
@@ -62,7 +70,7 @@ def test_a_still() -> None:
     still = MotionTrack.still({"eyes": np.arange(6)})
     assert len(still) == 1
     assert still.duration == 0
-    assert still.fps is None
+    assert still.fps is None and still.usual_fps is None
     assert still.eyes.tolist() == [[0, 1, 2, 3, 4, 5]]
     assert not still.pose.any()
     longer = still.resample(25, frames=40)

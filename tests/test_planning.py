@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from media.clips import write_video
 from pdfgc.errors import InputError
-from pdfgc.media.video import VideoWriter
+from pdfgc.media.video import VideoWriter, read_frames
 from pdfgc.motion import FACTORS, MotionTrack
 from pdfgc.planning import outline, plan, require_readable
 
@@ -43,6 +44,15 @@ def test_a_track_brings_its_rate_along(tmp_path: Path) -> None:
     planned = plan(NOBODY, track=str(path))
     assert planned.frames == 30 and planned.fps == 30
     assert {track.metadata["model"] for track in planned.tracks} == {"abc"}
+
+
+def test_the_planned_rate_is_the_one_that_frames_will_show(tmp_path: Path) -> None:
+    rate, pictures = Fraction(30000, 1001), [np.zeros((32, 32, 3), np.uint8)] * 31
+    stamps = [round(1000 * n / rate) for n in range(31)]
+    clip = write_video(tmp_path / "clip.mkv", pictures, stamps=stamps, time_base=Fraction(1, 1000), fps=rate)
+    times = [frame.time for frame in read_frames(clip)]
+    seen = MotionTrack.from_codes({"pose": np.zeros((31, 6))}, times=times)
+    assert plan(NOBODY, track=str(clip)).fps == seen.usual_fps == rate
 
 
 def test_a_track_that_moves_sets_the_length(clip: Path) -> None:

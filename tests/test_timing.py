@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pdfgc.errors import InputError
-from pdfgc.timing import Loop, exact, exact_rate, frame_count, gaussian, locate, to_ticks, unfold
+from pdfgc.timing import Loop, exact, exact_rate, frame_count, gaussian, locate, to_ticks, unfold, usual_rate
 
 
 def test_rates_as_people_write_them() -> None:
@@ -19,6 +19,22 @@ def test_rates_as_people_write_them() -> None:
     assert exact_rate(23.976) == Fraction(24000, 1001)
     assert exact_rate(12.5) == Fraction(25, 2)
     assert exact(0.1) == Fraction(1, 10)
+
+
+@pytest.mark.parametrize(
+    ("mean", "usual"),
+    [
+        ("25", "25"),
+        ("25/2", "25/2"),
+        ("29.87", "30000/1001"),
+        ("30.2", "30"),
+        ("1770/59", "30"),
+        ("23.9763", "24000/1001"),
+        ("0.13", "1000/1001"),
+    ],
+)
+def test_a_mean_rate_that_is_no_plain_number_becomes_the_nearest_standard_one(mean: str, usual: str) -> None:
+    assert usual_rate(Fraction(mean)) == Fraction(usual)
 
 
 @pytest.mark.parametrize("rate", [0, -25, float("nan"), float("inf"), "fast", "1/0", 1e9])

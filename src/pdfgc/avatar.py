@@ -201,7 +201,7 @@ class Avatar:
         else:
             self._remark_on_start(chosen["pose"], parts["pose"])
         if rate is None:
-            rate = (whole.track.fps if whole else None) or DEFAULT_FPS
+            rate = (whole.track.usual_fps if whole else None) or DEFAULT_FPS
         length = longest(parts, chosen) if length is None else length
         frames = frame_count(length, rate)
         codes, found = _sample(parts, rate, frames, loop)

@@ -28,6 +28,7 @@ from pdfgc.timing import (
     locate,
     to_ticks,
     unfold,
+    usual_rate,
 )
 from pdfgc.wording import counted
 
@@ -174,6 +175,13 @@ class MotionTrack:
         if not len(steps) or np.any(steps != steps[0]):
             return None
         return 1 / (int(steps[0]) * self.time_base)
+
+    @property
+    def usual_fps(self) -> Fraction | None:
+        """`fps`, or where frames are not evenly spaced the usual rate nearest to their mean; None for a still."""
+        if len(self) == 1:
+            return None
+        return self.fps or usual_rate((len(self) - 1) / self.time(-1))
 
     @property
     def duration(self) -> Fraction:

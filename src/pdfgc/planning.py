@@ -20,7 +20,7 @@ from pdfgc.motion import MotionTrack
 from pdfgc.portrait import expecting_portrait
 from pdfgc.selection import choose_drivers, longest, stated_length
 from pdfgc.strength import UNSCALED, check_strength
-from pdfgc.timing import Number, exact_rate, frame_count
+from pdfgc.timing import Number, exact_rate, frame_count, usual_rate
 
 _OF_WORDS = {
     "hold": "hold, as the portrait shows it",
@@ -36,7 +36,7 @@ class Outline:
 
     Attributes:
         duration: seconds, 0 for what does not move.
-        fps: frames a second, None where it has none.
+        fps: frames a second, None where it has none; as `MotionTrack.usual_fps`.
         moves: whether there is movement in it.
         sets_length: whether it may decide how long the result is.
         track: the saved track, where it is one.
@@ -155,7 +155,9 @@ def outline(driver: Driver, *, folder_fps: Fraction) -> Outline:
     else:
         frames = sum(1 for _ in read_frames(path))
     moves = frames > 1
-    return Outline(frames / info.fps if moves else Fraction(0), info.fps if moves else None, moves, moves)
+    return Outline(
+        frames / info.fps if moves else Fraction(0), usual_rate(info.fps) if moves else None, moves, moves
+    )
 
 
 def check_portrait(path: str | os.PathLike[str]) -> None:
@@ -179,4 +181,4 @@ def require_readable(path: str | os.PathLike[str]) -> None:
 
 def _of_track(track: MotionTrack) -> Outline:
     moves = len(track) > 1
-    return Outline(track.duration, track.fps, moves, moves, track)
+    return Outline(track.duration, track.usual_fps, moves, moves, track)
