@@ -30,7 +30,8 @@ def test_rates_as_people_write_them() -> None:
         ("30.2", "30"),
         ("1770/59", "30"),
         ("23.9763", "24000/1001"),
-        ("0.13", "1000/1001"),
+        ("28.7", "29"),
+        ("0.13", "1"),
     ],
 )
 def test_a_mean_rate_that_is_no_plain_number_becomes_the_nearest_standard_one(mean: str, usual: str) -> None:

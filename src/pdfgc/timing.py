@@ -48,18 +48,14 @@ def exact_rate(value: Number) -> Fraction:
     return rate
 
 
-def standard_rates(rate: Fraction) -> tuple[Fraction, Fraction]:
-    """The frame rates n and n * 1000/1001 (of NTSC) that are nearest to one."""
-    return Fraction(max(1, round(rate))), Fraction(max(1, round(rate * 1001 / 1000)) * 1000, 1001)
-
-
 def usual_rate(mean: Fraction) -> Fraction:
     """The rate of a result that follows frames with this mean rate: the mean where it is a plain number, else the
-    nearest standard one. Cameras that vary their rate have means such as 29.87.
+    nearest that is whole or NTSC's. Cameras that vary their rate have means such as 29.87.
     """
     if mean.denominator <= 4:
         return mean
-    return min(standard_rates(mean), key=lambda standard: abs(standard - mean))
+    whole = Fraction(max(1, round(mean)))
+    return min(whole, *(Fraction(n * 1000, 1001) for n in _NTSC.values()), key=lambda rate: abs(rate - mean))
 
 
 def check_loop(loop: str) -> None:

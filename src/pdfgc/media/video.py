@@ -33,7 +33,6 @@ from pdfgc.media.images import (
 )
 from pdfgc.media.pixels import upright_rgb
 from pdfgc.media.writer import VideoWriter
-from pdfgc.timing import standard_rates
 
 __all__ = ["Frame", "VideoInfo", "VideoWriter", "probe", "read_frames", "read_image"]
 
@@ -218,7 +217,7 @@ def _average_rate(stream: av.VideoStream) -> Fraction:
     if not rate or rate <= 0:
         return DEFAULT_FPS
     exact = Fraction(rate)
-    for standard in standard_rates(exact):
-        if abs(exact / standard - 1) < Fraction(1, 10_000):
+    for standard in (Fraction(round(exact)), Fraction(round(exact * 1001 / 1000) * 1000, 1001)):
+        if standard and abs(exact / standard - 1) < Fraction(1, 10_000):
             return standard
     return exact
