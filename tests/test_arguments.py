@@ -138,3 +138,8 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         read("--version")
     assert ended.value.code == 0
     assert capsys.readouterr().out == "kitchen 1.0\n"
+
+
+def test_a_list_that_is_named_has_something_in_it() -> None:
+    with pytest.raises(InputError, match="--set: expected at least one argument"):
+        keywords("--set")

@@ -268,6 +268,9 @@ def test_save_and_load_give_the_same_track(tmp_path: Path) -> None:
         assert np.array_equal(back.codes[name], codes)
     assert list(tmp_path.iterdir()) == [path]
     assert load_file(path)["pose"].shape == (20, 6)
+    again = tmp_path / "again.safetensors"
+    back.save(again)
+    assert again.read_bytes() == path.read_bytes()
 
 
 def test_files_that_are_no_tracks_are_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,11 +13,13 @@ from PIL import Image
 from painted import FakeModel, PaintedTracker, colour, picture, write_folder
 from pdfgc import remarks
 from pdfgc.avatar import Avatar
+from pdfgc.errors import InputError
 from pdfgc.face.tracker import FaceTracker
 from pdfgc.media.audio import AudioSource
 from pdfgc.media.video import VideoWriter
 from pdfgc.motion import FACTORS, MotionTrack
 from pdfgc.planning import plan
+from pdfgc.portrait import find_face, on_edge
 from synthetic import ASTRONAUT
 from test_avatar import write_wav
 
@@ -180,6 +183,37 @@ def test_a_plan_has_the_remarks_that_headers_allow(tmp_path: Path, tone: Path) -
     moved = plan(nobody, track=MotionTrack.from_codes(codes, fps=25), relative_pose=True)
     assert list(moved.remarks) == []
     assert moved.movers["pose"] == "a motion track, 0.20 s, from the portrait's own pose on"
+
+
+def test_what_an_earlier_result_had_of_its_speech_is_not_lost_in_silence(
+    avatar: Avatar, caplog: pytest.LogCaptureFixture, tone: Path
+) -> None:
+    earlier = avatar.animate(audio=tone, duration=0.2, strength={"lips": 1.5}).track
+    nobody: dict[str, str | None] = dict.fromkeys(("lips", "expression", "eyes", "gaze", "blink", "pose"))
+    caplog.clear()
+    avatar.animate(audio=tone, track=earlier)
+    strength, length = said(caplog)
+    assert "--strength lips=1.5 makes them so again" in strength
+    assert "--duration 0.2 keeps it" in length
+    assert list(plan(nobody, audio=tone, track=earlier).remarks) == [strength, length]
+    avatar.animate(audio=tone, track=earlier, strength={"lips": 1.5}, duration=0.2)
+    avatar.animate(audio=tone, track=earlier, lips=earlier, duration=0.2)
+    avatar.animate(audio=tone, track=avatar.animate(audio=tone).track)
+    foreign = replace(earlier, metadata={"strength": "[1, 2]"})
+    avatar.animate(audio=tone, track=foreign)
+    assert said(caplog) == []
+
+
+def test_a_face_at_the_edge_of_its_picture(caplog: pytest.LogCaptureFixture) -> None:
+    photo = np.asarray(Image.open(ASTRONAUT))[:300, 70:370]
+    with FaceTracker() as tracker:
+        (face,) = tracker.detect(photo)
+    assert on_edge(photo, face, "me.jpg") is None
+    chin = round(float(face.mesh[152, 1]))
+    assert "reaches the edge of the picture in me.jpg" in str(on_edge(photo[:chin], face, "me.jpg"))
+    for part in (photo[: chin - 45], photo[:, : round(float(face.mesh[263, 0])) - 4]):
+        with pytest.raises(InputError, match="cuts through the mouth or the eyes of the face in me"):
+            find_face(part, "me", 0)
 
 
 def test_small_faces_are_told_of_by_file(

@@ -98,3 +98,12 @@ def test_strengths_that_cannot_be(words: list[str], message: str) -> None:
     with pytest.raises(InputError, match=message):
         read_strength(words)
     assert read_strength(["pose=0.5", "lips=2"]) == {"pose": 0.5, "lips": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [(["lips=1", "lips=2"], "lips is given two strengths, 1 and 2"), (["lips=nan", "lips=2"], "not nan")],
+)
+def test_a_strength_is_given_once(words: list[str], complaint: str) -> None:
+    with pytest.raises(InputError, match=complaint):
+        read_strength(words)

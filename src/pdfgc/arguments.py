@@ -121,6 +121,8 @@ class _Parser(argparse.ArgumentParser):
                 return named + words[number:]
             pair = flag is not None and "=" in word and not word.startswith("-")
             flag = flag if pair else word if word in lists else None
+            if pair and named[-1] == flag:
+                named.pop()
             named.append(f"{flag}={word}" if pair else word)
         return named
 
@@ -203,6 +205,8 @@ def _option_settings(parameter: inspect.Parameter, kind: Any, option: Option) ->
     if kind is bool:
         return {"action": "store_true", "help": _literal(option.help)}
     settings = _type_settings(kind)
+    if "nargs" in settings:
+        settings["nargs"] = "+"  # a list that is named has something in it
     text = option.help if default in (None, ()) else f"{option.help} (default: {default})"
     if "choices" not in settings:
         settings["metavar"] = option.metavar or parameter.name.rstrip("_").upper()

@@ -19,7 +19,7 @@ from pdfgc.aligned import require_aligned
 from pdfgc.drivers import WORDS, Driver, Drivers, Missing, MotionEncoder, Part
 from pdfgc.motion import BLINK, FACTORS, GAZE, MotionTrack
 from pdfgc.performance import Performance, Renderer, View, head_view, picture_view
-from pdfgc.portrait import find_face, pictures
+from pdfgc.portrait import find_face, on_edge, pictures
 from pdfgc.progress import track as show_progress
 from pdfgc.selection import choose_drivers, driver_name, longest, stated_length
 from pdfgc.strength import UNSCALED, check_strength, scaled
@@ -109,7 +109,8 @@ class Avatar:
             self._portrait = model.portrait(looking.cut_aligned(self.picture), _NO_MESH, _NO_BLENDSHAPES)
         else:
             self.picture, found = find_face(portrait, self.name, face)
-            remarks.note(filter(None, (on_size(self.name, found), remarks.on_roll(self.name, found.roll))))
+            seen = (on_size(self.name, found), remarks.on_roll(self.name, found.roll))
+            remarks.note(filter(None, (*seen, on_edge(self.picture, found, self.name))))
             self.box = model.box([found])
             head = crop(self.picture, self.box, model.size)
             self._portrait = model.portrait(head, crop_mesh(found.mesh, self.box), found.blendshapes)
@@ -192,7 +193,13 @@ class Avatar:
         parts = {slot: drivers.resolve(slot, driver) for slot, driver in chosen.items()}
         remarks.note(
             remarks.on_drivers(
-                chosen, parts, track=track, audio=audio, relative_pose=relative_pose, strength=strength
+                chosen,
+                parts,
+                track=track,
+                audio=audio,
+                relative_pose=relative_pose,
+                strength=strength,
+                earlier=whole.track if whole else None,
             )
         )
         relative_pose = relative_pose and chosen["pose"] not in WORDS
@@ -203,6 +210,9 @@ class Avatar:
         if rate is None:
             rate = (whole.track.usual_fps if whole else None) or DEFAULT_FPS
         length = longest(parts, chosen) if length is None else length
+        if duration is None:
+            shorter = remarks.on_lost_length(whole.track if whole else None, audio, length, rate)
+            remarks.note(filter(None, [shorter]))
         frames = frame_count(length, rate)
         codes, found = _sample(parts, rate, frames, loop)
         del drivers, parts, whole  # every factor of whole drivers, as large as the result

@@ -257,6 +257,8 @@ def motion(
     from pdfgc.drivers import read_motion
 
     _check_output(output, (".safetensors",), [clip])
+    if clip.suffix.lower() == ".safetensors":
+        raise InputError(f"{clip} is a track already; expected a video, a picture or a folder of frames")
     if clip.is_dir():
         remarks.note(filter(None, [remarks.on_gaps(clip)]))
     encoder = _load(model)
@@ -265,6 +267,9 @@ def motion(
     else:
         track = read_motion(clip, encoder, missing=missing, fps=folder_fps)
     track.save(output)
+    if len(track) == 1:
+        say(f"{output}: a still")
+        return
     frames = counted(len(track), "frame")
     say(f"{output}: {frames}, {float(track.duration):.2f} s, {track.found.mean():.0%} with a face")
 

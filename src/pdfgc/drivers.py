@@ -34,7 +34,7 @@ WORDS = ("hold", "zero", "idle")
 """Drivers that are no files: the portrait's own code; the canonical code, zero; gentle blinks and sway."""
 
 Missing = Literal["hold", "skip", "fail"]
-"""What a frame without a face becomes: the last face's codes; a step between two faces; an error."""
+"""What a frame without a face becomes: the last face's codes; something between two faces; an error."""
 
 IDLE_SLOTS = ("eyes", "gaze", "blink", "pose")
 
@@ -224,8 +224,8 @@ def read_motion(
         path: what to read.
         model: encodes the faces.
         missing: what stands for frames without a face. `hold` repeats the last face's codes (the first one's,
-            before it). `skip` leaves the frames out, so that the codes run straight from the last face to the
-            next; only a first or a last frame is held, to keep the time.
+            before it). With `skip` the codes run straight from the last face to the next; before the first face
+            and after the last one they stand still.
         fps: frames a second of a folder.
         until: seconds that are needed; frames after the first one past that are not read.
         tracker: finds the faces, up to some at once (default: one of its own).
@@ -251,13 +251,12 @@ def read_motion(
                 "%s: no face in %d of %d frames%s", path, len(seen.found) - count, len(seen.found), remedy
             )
         codes = _encode(Path(path), model, seen, rate)
-    rows, kept = _fill(seen.found, missing)
-    if count < len(seen.found):  # otherwise they are those rows already
-        codes = {name: values[rows] for name, values in codes.items()}
+    if count < len(seen.found):
+        codes = _filled(codes, seen, missing)
     return MotionTrack.from_codes(
         codes,
-        times=[seen.times[n] for n in kept],
-        found=seen.found[kept],
+        times=seen.times,
+        found=seen.found,
         metadata={
             "model": model.fingerprint,
             "preset": model.preset,
@@ -396,11 +395,18 @@ def _crops(path: Path, seen: _Seen, fps: Fraction, box: CropBox, size: int) -> I
             yield crop(image, box, size)
 
 
-def _fill(found: np.ndarray, missing: Missing) -> tuple[np.ndarray, np.ndarray]:
-    """For `found [T]`: of each frame kept, the row among the found ones that it shows, and its number."""
-    rows = np.maximum(np.cumsum(found) - 1, 0)
-    if missing != "skip":
-        return rows, np.arange(len(found))
-    keep = found.copy()
-    keep[[0, -1]] = True
-    return rows[keep], np.flatnonzero(keep)
+def _filled(codes: Mapping[str, np.ndarray], seen: _Seen, missing: Missing) -> dict[str, np.ndarray]:
+    """Codes `{factor: [T, D]}` of all frames, from those `{factor: [F, D]}` of the frames with a face."""
+    before = np.maximum(np.cumsum(seen.found) - 1, 0)
+    filled = {name: values[before] for name, values in codes.items()}
+    if missing == "skip":
+        with_face = np.flatnonzero(seen.found)
+        between = np.flatnonzero(~seen.found)
+        between = between[(between > with_face[0]) & (between < with_face[-1])]
+        times = np.array([float(time) for time in seen.times])
+        last, following = with_face[before[between]], with_face[before[between] + 1]
+        share = ((times[between] - times[last]) / (times[following] - times[last])).astype(np.float32)
+        for name, values in codes.items():
+            step = values[before[between] + 1] - values[before[between]]
+            filled[name][between] += share[:, None] * step
+    return filled

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from pdfgc.arrays import save_arrays
 from pdfgc.errors import InputError
-from pdfgc.files import atomic_path
 from pdfgc.timing import (
     Loop,
     Number,
@@ -366,19 +366,14 @@ class MotionTrack:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes a safetensors file: the arrays, and a readable header with time base and metadata."""
-        from safetensors.numpy import save_file
-
-        header = {
+        words = {
             **self.metadata,
             "format": _FORMAT,
             "time_base": str(self.time_base),
             "frames": str(len(self)),
             "duration": f"{float(self.duration):.3f} s",
         }
-        arrays = {"ticks": self.ticks, "found": self.found, **self.codes}
-        arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-        with atomic_path(path) as temporary:
-            save_file(arrays, temporary, metadata=header)
+        save_arrays(path, {"ticks": self.ticks, "found": self.found, **self.codes}, words)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> MotionTrack:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
 from pdfgc import remarks
@@ -105,9 +106,18 @@ def plan(
     movers = {slot: mover(driver, outlines[slot]) for slot, driver in chosen.items()}
     if relative_pose and outlines["pose"].moves and chosen["pose"] != "idle":
         movers["pose"] += ", from the portrait's own pose on"
+    earlier = None if whole is None else whole.track
     said = remarks.on_drivers(
-        chosen, outlines, track=track, audio=audio, relative_pose=relative_pose, strength=strength
+        chosen,
+        outlines,
+        track=track,
+        audio=audio,
+        relative_pose=relative_pose,
+        strength=strength,
+        earlier=earlier,
     )
+    if duration is None:
+        said = chain(said, filter(None, [remarks.on_lost_length(earlier, audio, length, rate)]))
     if spoken:
         movers = {"lips": f"the speech in {audio}", **movers}
     for factor, share in (strength or {}).items():

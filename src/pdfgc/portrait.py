@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 FIRST_FRAMES = 100
 """Frames of a video among which its portrait, the first one with a face, is looked for."""
 
+EDGE = 0.02
+"""In face heights: a face that comes so near the picture's edge, or goes beyond it, is most likely cut by it."""
+
 MAX_FACES = 16
 """Faces of a portrait that can be told apart by number."""
 
@@ -40,23 +43,55 @@ def find_face(portrait: Picture, name: str, number: int) -> tuple[np.ndarray, Fa
         `[H, W, 3]` uint8, and the face.
 
     Raises:
-        InputError: it cannot be read, shows no face, or not that many.
+        InputError: it cannot be read, shows no face, or not that many; the edge of every picture cuts off the mouth
+            or an eye of the face.
     """
+    from pdfgc.face.mesh import LEFT_EYE, LIPS_OUTER, RIGHT_EYE
     from pdfgc.face.tracker import FaceTracker
 
     if not 0 <= number < MAX_FACES:
         raise InputError(f"faces are numbered 0 (the largest) to {MAX_FACES - 1}, not {number}")
-    looked = most = 0
+    looked = most = cut = 0
     with FaceTracker(max_faces=max(number + 1, 2)) as tracker:
         for image in pictures(portrait):
             faces = tracker.detect(image)
             looked, most = looked + 1, max(most, len(faces))
-            if len(faces) > number:
-                return image, faces[number]
+            if len(faces) <= number:
+                continue
+            face = faces[number]
+            if beyond_edge(image, face.mesh[[*LIPS_OUTER, *LEFT_EYE, *RIGHT_EYE]]) <= 0:
+                return image, face
+            cut += 1
     where = name if looked == 1 else f"the first {looked} frames of {name}"
+    if cut:
+        raise InputError(f"the edge of the picture cuts through the mouth or the eyes of the face in {where}")
     if most:
         raise InputError(f"face {number} was asked for, but {where} shows {most}, numbered from 0")
     raise InputError(f"no face was found in {where}; a portrait must show one, roughly from the front")
+
+
+def beyond_edge(image: np.ndarray, points: np.ndarray) -> float:
+    """How far the outermost of some points is outside of a picture, in pixels; negative where all are inside.
+
+    Args:
+        image: `[H, W, 3]`.
+        points: `[N, 2 or more]` pixels.
+    """
+    height, width = image.shape[:2]
+    outside = [-points[:, :2], points[:, :2] - (width, height)]
+    return float(np.max(outside))
+
+
+def on_edge(image: np.ndarray, face: Face, name: str) -> str | None:
+    """A remark on a face that the edge of its picture cuts; `name` is the picture's."""
+    from pdfgc.face.crop import FACE_POINTS
+
+    if beyond_edge(image, face.mesh[:FACE_POINTS]) < -EDGE * face.size:
+        return None
+    return (
+        f"the face reaches the edge of the picture in {name}, and what is beyond it has to be made up; "
+        "a photo with room around the head comes out better"
+    )
 
 
 def pictures(portrait: Picture) -> Iterator[np.ndarray]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
@@ -73,6 +75,7 @@ def on_drivers(
     audio: str | os.PathLike[str] | None = None,
     relative_pose: bool = False,
     strength: Mapping[str, float] | None = None,
+    earlier: MotionTrack | None = None,
 ) -> Iterator[str]:
     """What headers tell already, so that a dry run says it too.
 
@@ -82,6 +85,7 @@ def on_drivers(
         track: what moves the slots that are not named.
         audio: the speech.
         relative_pose, strength: as `Avatar.animate`.
+        earlier: what `track` is, where it is a saved track.
 
     Raises:
         InputError: a driver or a sound that cannot be read.
@@ -99,8 +103,43 @@ def on_drivers(
             yield f"a strength for the {factor} changes nothing: what drives it is {_name(chosen[factor])}"
     if audio is None:
         yield from _on_unheard([_path(chosen["lips"]), _path(track)])
-    elif "lips" not in chosen and is_silent(audio):
-        yield f"the sound of {os.fspath(audio)} is silent: nothing in it moves the lips"
+    elif "lips" not in chosen:
+        if is_silent(audio):
+            yield f"the sound of {os.fspath(audio)} is silent: nothing in it moves the lips"
+        yield from filter(None, [on_lost_strength(earlier, strength or {})])
+
+
+def on_lost_strength(earlier: MotionTrack | None, strength: Mapping[str, float]) -> str | None:
+    """A remark on lips worked out anew from the speech that an earlier result showed weaker or stronger."""
+    before = _strength_of_lips(earlier)
+    if before == 1 or "lips" in strength:
+        return None
+    return (
+        f"the earlier result had lips {before:g} times as strong; now they come from the speech as they are: "
+        f"--strength lips={before:g} makes them so again"
+    )
+
+
+def on_lost_length(
+    earlier: MotionTrack | None, audio: str | os.PathLike[str] | None, seconds: Fraction, fps: Fraction
+) -> str | None:
+    """A remark on an earlier result of the same sound that was shorter or longer.
+
+    Args:
+        earlier: the result's track.
+        audio: the sound, which sets the length now.
+        seconds: that length.
+        fps: of the result, whose frames round it.
+    """
+    if earlier is None or audio is None or earlier.metadata.get("audio") != Path(audio).name:
+        return None
+    if abs(earlier.duration - seconds) * fps <= 1:
+        return None
+    before = math.floor(earlier.duration * 1000) / 1000  # not rounded up, which could make a frame more
+    return (
+        f"the earlier result was {before:g} s long, the sound lasts {float(seconds):.2f} s and sets the length now: "
+        f"--duration {before:g} keeps it"
+    )
 
 
 def on_gaps(folder: Path) -> str | None:
@@ -207,6 +246,16 @@ def _apart(own: np.ndarray, poses: np.ndarray) -> np.ndarray:
     """Angles `[..., 3]` in degrees between poses, the short way round."""
     turn = np.asarray(poses[..., :3], np.float64) - own[:3]
     return np.degrees(np.abs((turn + math.pi) % (2 * math.pi) - math.pi))
+
+
+def _strength_of_lips(earlier: MotionTrack | None) -> float:
+    """How strongly the lips of a result showed what drove them, by its track; 1 for other tracks."""
+    if earlier is None:
+        return 1.0
+    try:
+        return float(json.loads(earlier.metadata["strength"])["lips"])
+    except (KeyError, TypeError, ValueError):  # a track of a clip, or somebody else's words
+        return 1.0
 
 
 def _path(driver: Driver | None) -> Path | None:

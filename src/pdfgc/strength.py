@@ -28,11 +28,13 @@ def read_strength(words: Sequence[str]) -> dict[str, float]:
     strength: dict[str, float] = {}
     for word in words:
         factor, _, number = word.partition("=")
+        if factor in strength:
+            raise InputError(f"{factor} is given two strengths, {strength[factor]:g} and {number}")
         try:
             strength[factor] = float(number)
         except ValueError:
             raise InputError(f"a strength is written FACTOR=NUMBER, such as pose=0.5, not {word}") from None
-    check_strength(strength)
+        check_strength(strength)
     return strength
 
 

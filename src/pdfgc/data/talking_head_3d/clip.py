@@ -19,15 +19,16 @@ from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
+from pdfgc.arrays import save_arrays
 from pdfgc.data.talking_head_3d.head import Head
 from pdfgc.data.talking_head_3d.look import Camera, Light, draw_background
 from pdfgc.data.talking_head_3d.performance import EXPRESSIONS, Performance
 from pdfgc.data.talking_head_3d.speech import LIP_ACTIONS, RATE, Speech, follow, invent
 from pdfgc.errors import InputError
 from pdfgc.face.mesh import brow_raise, eye_opening, gaze, mouth_opening, smile
-from pdfgc.files import atomic_path, check_output, make_folder
+from pdfgc.files import check_output, make_folder
 from pdfgc.media.audio import AudioSource, read_audio
 from pdfgc.media.writer import VideoWriter
 from pdfgc.progress import track
@@ -91,9 +92,9 @@ class Truth:
     def save(self, path: Path, about: dict[str, str]) -> None:
         """Writes the file; `about` joins its metadata."""
         names = {"lips": LIP_ACTIONS, "expression": tuple(EXPRESSIONS), "measures": MEASURES}
-        metadata = {**about, **{name: json.dumps(columns) for name, columns in names.items()}}
-        with atomic_path(path) as temporary:
-            save_file(dict(vars(self)), temporary, metadata)
+        save_arrays(
+            path, vars(self), {**about, **{name: json.dumps(columns) for name, columns in names.items()}}
+        )
 
     @classmethod
     def load(cls, path: Path) -> Truth:
