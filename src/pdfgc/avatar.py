@@ -96,12 +96,14 @@ class Avatar:
         aligned: bool = False,
     ) -> None:
         from pdfgc.face.crop import crop, crop_mesh, visible_square
+        from pdfgc.face.mesh import eye_opening
         from pdfgc.face.tracker import on_size
 
         self.model = model
         self.name = Path(portrait).name if isinstance(portrait, str | os.PathLike) else "picture"
         self._aligned = aligned
         self._portrait: Portrait
+        self._opening = math.inf  # of the eyes; not looked at in aligned pictures
         if aligned:
             looking = require_aligned(model)
             self.picture = next(pictures(portrait))
@@ -112,6 +114,7 @@ class Avatar:
             seen = (on_size(self.name, found), remarks.on_roll(self.name, found.roll))
             remarks.note(filter(None, (*seen, on_edge(self.picture, found, self.name))))
             self.box = model.box([found])
+            self._opening = float(np.mean(eye_opening(found.mesh)))
             head = crop(self.picture, self.box, model.size)
             self._portrait = model.portrait(head, crop_mesh(found.mesh, self.box), found.blendshapes)
         self._visible = visible_square(self.box, self.picture.shape[1], self.picture.shape[0])
@@ -224,7 +227,10 @@ class Avatar:
                 about = self.codes["pose"] if own else 0.0
                 codes[factor] = scaled(codes[factor], share, about)
         if self.model.pose_in_radians:
-            remarks.note(filter(None, [remarks.on_turn(self.codes["pose"], codes["pose"])]))
+            own_pose = self.codes["pose"]
+            far = (judge(own_pose, codes["pose"]) for judge in (remarks.on_turn, remarks.on_shift))
+            eyes = remarks.on_opened_eyes(self.name, self._opening, self.codes["eyes"], codes["eyes"])
+            remarks.note(filter(None, (*far, eyes)))
         names = {slot: driver_name(driver) for slot, driver in chosen.items()}
         names |= {"lips": "audio"} if spoken else {}
         rendered = MotionTrack.from_codes(

@@ -26,6 +26,20 @@ log = logging.getLogger(__name__)
 FAR_TURN = 30.0
 """Degrees between the pose that is rendered and the portrait's own from which on pictures tear."""
 
+FAR_SHIFT = 0.45
+"""Crop units (2 are the side of the head crop) from the portrait's own place from which on scraps of the head stay
+behind and the shoulders tear."""
+
+FAR_SIZE = 0.35
+"""Natural logarithm of the head's size relative to the portrait's from which on it is the same: 0.7 and 1.4 times."""
+
+NARROW = 0.19
+"""Opening of the lids over the eye's width (`face.mesh.eye_opening`) under which a portrait shows little of the eye; of
+640 portraits 2 % are."""
+
+OPENS = 0.15
+"""Score of `eyeBlink` by which lids must open beyond the portrait's own to be remarked on."""
+
 FAR_START = 12.0
 """Degrees between a driver's first pose and the portrait's own at which the head visibly jumps."""
 
@@ -214,6 +228,43 @@ def on_turn(own: np.ndarray, poses: np.ndarray) -> str | None:
     return (
         f"the head turns up to {apart.max():.0f} degrees ({_ANGLES[int(angle)]}) away from how the portrait holds it; "
         f"beyond {FAR_TURN:.0f} degrees, in {far} of {counted(len(apart), 'frame')}, the picture tears"
+    )
+
+
+def on_shift(own: np.ndarray, poses: np.ndarray) -> str | None:
+    """A remark on a head that goes far from the place or the size that it has in the portrait.
+
+    Args:
+        own: `[6]` the portrait's pose; place in crop units and logarithm of the scale are the last three.
+        poses: `[T, 6]` those of the result.
+    """
+    away = np.asarray(poses[:, 3:], np.float64) - own[3:]
+    shift, size = np.hypot(away[:, 0], away[:, 1]), away[:, 2]
+    far = (shift > FAR_SHIFT) | (np.abs(size) > FAR_SIZE)
+    if not far.any():
+        return None
+    most = float(np.exp(size[np.abs(size).argmax()]))
+    return (
+        f"the head moves up to {shift.max() / 2:.0%} of the frame's side away from its place in the portrait and becomes "
+        f"{most:.2g} times as large; in {far.sum()} of {counted(len(far), 'frame')} that is too far for the picture to "
+        "follow cleanly"
+    )
+
+
+def on_opened_eyes(name: str, opening: float, own: np.ndarray, eyes: np.ndarray) -> str | None:
+    """A remark on eyes that open although their portrait hardly shows them.
+
+    Args:
+        name: the portrait's.
+        opening: of its lids, over the eye's width.
+        own: `[6]` its eye code, which begins with the scores of `eyeBlink`.
+        eyes: `[T, 6]` the result's.
+    """
+    if opening >= NARROW or (own[:2] - eyes[:, :2]).max() < OPENS:
+        return None
+    return (
+        f"the eyes of {name} are narrow or shut; where they open wider, what they look like has to be made up "
+        "(--blink idle or --blink hold keeps the lids as they are)"
     )
 
 
