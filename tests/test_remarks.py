@@ -15,7 +15,7 @@ from pdfgc import remarks
 from pdfgc.avatar import Avatar
 from pdfgc.errors import InputError
 from pdfgc.face.tracker import FaceTracker
-from pdfgc.media.audio import AudioSource
+from pdfgc.media.audio import AudioSource, read_audio
 from pdfgc.media.video import VideoWriter
 from pdfgc.motion import FACTORS, MotionTrack
 from pdfgc.planning import plan
@@ -32,9 +32,10 @@ def avatar(monkeypatch: pytest.MonkeyPatch) -> Avatar:
 
 
 @pytest.fixture
-def tone(tmp_path: Path) -> Path:
-    path = tmp_path / "tone.wav"
-    write_wav(path, 0.5 * np.sin(np.arange(8000) / 10))
+def speech(tmp_path: Path) -> Path:
+    """Half a second of it."""
+    path = tmp_path / "speech.wav"
+    write_wav(path, read_audio(ASTRONAUT.with_name("speech.flac"))[8000:16000])
     return path
 
 
@@ -92,6 +93,24 @@ def test_angles_are_compared_the_short_way_round() -> None:
     assert remarks.on_turn(own, np.radians([[0, 0, -175, 0, 0, 0]])) is None
 
 
+def test_far_places_and_sizes() -> None:
+    own = np.array([0, 0, 0, 0.1, -0.1, 0.2])
+    near = own + [1, 1, 1, 0.3, 0.3, 0.3]
+    assert remarks.on_shift(own, near[None]) is None
+    moved = remarks.on_shift(own, np.stack([near, own + [0, 0, 0, 0.3, 0.4, 0]]))
+    assert moved is not None and "moves by up to 25% of the frame's side against" in moved
+    assert "in 1 of 2 frames" in moved
+    small = remarks.on_shift(own, own[None] - [0, 0, 0, 0, 0, np.log(2)])
+    assert small is not None and "the head becomes 0.5 times as large against" in small
+
+
+def test_eyes_that_the_portrait_hardly_shows() -> None:
+    own, open_eyes = np.array([0.6, 0.5, 0, 0, 0, 0]), np.array([[0.1, 0.1, 0, 0, 0, 0]])
+    assert "the eyes of me.jpg are narrow" in str(remarks.on_opened_eyes("me.jpg", 0.1, own, open_eyes))
+    assert remarks.on_opened_eyes("me.jpg", 0.3, own, open_eyes) is None
+    assert remarks.on_opened_eyes("me.jpg", 0.1, own, own[None]) is None
+
+
 @pytest.mark.parametrize("word", ["hold", "zero", "idle"])
 def test_a_relative_pose_of_a_word(avatar: Avatar, caplog: pytest.LogCaptureFixture, word: str) -> None:
     show = avatar.animate(pose=word, lips=turning(0, 1), relative_pose=True)
@@ -108,10 +127,10 @@ def test_a_relative_pose_of_a_still(avatar: Avatar, caplog: pytest.LogCaptureFix
 
 
 def test_a_performance_whose_sound_nobody_hears(
-    avatar: Avatar, caplog: pytest.LogCaptureFixture, tone: Path, tmp_path: Path
+    avatar: Avatar, caplog: pytest.LogCaptureFixture, speech: Path, tmp_path: Path
 ) -> None:
     clip, mute = tmp_path / "clip.mp4", tmp_path / "mute.mp4"
-    for path, sound in ((clip, AudioSource(tone)), (mute, None)):
+    for path, sound in ((clip, AudioSource(speech)), (mute, None)):
         with VideoWriter(path, width=96, height=64, fps=Fraction(25), audio=sound) as writer:
             for yaw in range(4):
                 writer.write(picture(colour(yaw=yaw)))
@@ -137,9 +156,20 @@ def test_silent_speech(
 
 
 def test_heard_speech_is_not_remarked_on(
-    avatar: Avatar, caplog: pytest.LogCaptureFixture, tone: Path
+    avatar: Avatar, caplog: pytest.LogCaptureFixture, speech: Path
 ) -> None:
-    avatar.animate(audio=tone)
+    avatar.animate(audio=speech)
+    assert said(caplog) == []
+
+
+def test_music_is_no_speech(avatar: Avatar, caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    times = np.arange(32000) / 16000
+    chord = sum(0.1 * np.sin(2 * np.pi * pitch * times) for pitch in (220, 277, 330))
+    write_wav(tmp_path / "chord.wav", np.concatenate([np.zeros(8000), chord]))
+    avatar.animate(audio=tmp_path / "chord.wav")
+    (sentence,) = said(caplog)
+    assert sentence.startswith(f"no voice is heard in {tmp_path / 'chord.wav'}")
+    avatar.animate(audio=tmp_path / "chord.wav", lips="hold")
     assert said(caplog) == []
 
 
@@ -173,9 +203,9 @@ def test_gaps_are_told_when_a_folder_drives(
     assert len(said(caplog)) == 1
 
 
-def test_a_plan_has_the_remarks_that_headers_allow(tmp_path: Path, tone: Path) -> None:
+def test_a_plan_has_the_remarks_that_headers_allow(tmp_path: Path, speech: Path) -> None:
     nobody: dict[str, str | None] = dict.fromkeys(("lips", "expression", "eyes", "gaze", "blink", "pose"))
-    planned = plan(nobody, audio=tone, relative_pose=True)
+    planned = plan(nobody, audio=speech, relative_pose=True)
     assert list(planned.remarks) == [
         "--relative-pose changes nothing: the pose follows no clip or track (hold)"
     ]
@@ -186,21 +216,21 @@ def test_a_plan_has_the_remarks_that_headers_allow(tmp_path: Path, tone: Path) -
 
 
 def test_what_an_earlier_result_had_of_its_speech_is_not_lost_in_silence(
-    avatar: Avatar, caplog: pytest.LogCaptureFixture, tone: Path
+    avatar: Avatar, caplog: pytest.LogCaptureFixture, speech: Path
 ) -> None:
-    earlier = avatar.animate(audio=tone, duration=0.2, strength={"lips": 1.5}).track
+    earlier = avatar.animate(audio=speech, duration=0.2, strength={"lips": 1.5}).track
     nobody: dict[str, str | None] = dict.fromkeys(("lips", "expression", "eyes", "gaze", "blink", "pose"))
     caplog.clear()
-    avatar.animate(audio=tone, track=earlier)
+    avatar.animate(audio=speech, track=earlier)
     strength, length = said(caplog)
     assert "--strength lips=1.5 makes them so again" in strength
     assert "--duration 0.2 keeps it" in length
-    assert list(plan(nobody, audio=tone, track=earlier).remarks) == [strength, length]
-    avatar.animate(audio=tone, track=earlier, strength={"lips": 1.5}, duration=0.2)
-    avatar.animate(audio=tone, track=earlier, lips=earlier, duration=0.2)
-    avatar.animate(audio=tone, track=avatar.animate(audio=tone).track)
+    assert list(plan(nobody, audio=speech, track=earlier).remarks) == [strength, length]
+    avatar.animate(audio=speech, track=earlier, strength={"lips": 1.5}, duration=0.2)
+    avatar.animate(audio=speech, track=earlier, lips=earlier, duration=0.2)
+    avatar.animate(audio=speech, track=avatar.animate(audio=speech).track)
     foreign = replace(earlier, metadata={"strength": "[1, 2]"})
-    avatar.animate(audio=tone, track=foreign)
+    avatar.animate(audio=speech, track=foreign)
     assert said(caplog) == []
 
 

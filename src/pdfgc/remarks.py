@@ -53,6 +53,13 @@ _SILENT = 10 ** (-70 / 20)
 
 _WINDOW = 320  # samples, 20 ms
 
+_LISTENED = 20
+"""Seconds of a sound in which a voice is looked for: half a second's work."""
+
+_VOICE = 0.3
+"""Mean probability of a voice (`data.voice.voice_share`) under which a sound is music or noise: music and chords have
+0.05, whispering and shouting 0.6 at least, speech of thirteen languages, robots' too, 0.9."""
+
 _NO_NUMBERS = 10
 """So many times more numbers missing than there are, and pictures are not numbered but happen to end in digits."""
 
@@ -118,9 +125,7 @@ def on_drivers(
     if audio is None:
         yield from _on_unheard([_path(chosen["lips"]), _path(track)])
     elif "lips" not in chosen:
-        if is_silent(audio):
-            yield f"the sound of {os.fspath(audio)} is silent: nothing in it moves the lips"
-        yield from filter(None, [on_lost_strength(earlier, strength or {})])
+        yield from filter(None, [on_speech(audio), on_lost_strength(earlier, strength or {})])
 
 
 def on_lost_strength(earlier: MotionTrack | None, strength: Mapping[str, float]) -> str | None:
@@ -180,19 +185,34 @@ def on_gaps(folder: Path) -> str | None:
     )
 
 
-def is_silent(audio: str | os.PathLike[str]) -> bool:
-    """Whether nothing in a sound is loud enough to be heard; only read up to where something is.
+def on_speech(audio: str | os.PathLike[str]) -> str | None:
+    """A remark on a sound that is silent, or in which no voice is heard.
 
     Raises:
         InputError: the sound cannot be read.
     """
+    from pdfgc.data.voice import voice_share
+
+    wave = _beginning(audio)
+    if not len(wave):
+        return f"the sound of {os.fspath(audio)} is silent: nothing in it moves the lips"
+    if voice_share(wave) >= _VOICE:
+        return None
+    return f"no voice is heard in {os.fspath(audio)}: music and noise move the lips too, like no speech"
+
+
+def _beginning(audio: str | os.PathLike[str]) -> np.ndarray:
+    """`[N]` the first seconds of a sound at 16 kHz from where it is loud enough to be heard; none of silence."""
     from pdfgc.media.audio import SPEECH_RATE, stream_audio
 
+    blocks: list[np.ndarray] = []
     for block in stream_audio(audio, SPEECH_RATE):
         windows = np.pad(block, (0, -len(block) % _WINDOW)).reshape(-1, _WINDOW)
-        if np.square(windows).mean(1).max() > _SILENT**2:
-            return False
-    return True
+        if blocks or np.square(windows).mean(1).max() > _SILENT**2:
+            blocks.append(block)
+        if sum(map(len, blocks)) >= _LISTENED * SPEECH_RATE:
+            break
+    return np.concatenate(blocks) if blocks else np.empty(0, np.float32)
 
 
 def on_first_pose(name: str, own: np.ndarray, first: np.ndarray) -> str | None:
@@ -243,11 +263,14 @@ def on_shift(own: np.ndarray, poses: np.ndarray) -> str | None:
     far = (shift > FAR_SHIFT) | (np.abs(size) > FAR_SIZE)
     if not far.any():
         return None
-    most = float(np.exp(size[np.abs(size).argmax()]))
+    what = []
+    if shift.max() > FAR_SHIFT:
+        what.append(f"moves by up to {shift.max() / 2:.0%} of the frame's side")
+    if np.abs(size).max() > FAR_SIZE:
+        what.append(f"becomes {np.exp(size[np.abs(size).argmax()]):.2g} times as large")
     return (
-        f"the head moves up to {shift.max() / 2:.0%} of the frame's side away from its place in the portrait and becomes "
-        f"{most:.2g} times as large; in {far.sum()} of {counted(len(far), 'frame')} that is too far for the picture to "
-        "follow cleanly"
+        f"the head {' and '.join(what)} against the portrait's; in {far.sum()} of {counted(len(far), 'frame')} that is "
+        "too far, and scraps of it stay behind"
     )
 
 
