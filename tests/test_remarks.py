@@ -95,9 +95,9 @@ def test_angles_are_compared_the_short_way_round() -> None:
 
 def test_far_places_and_sizes() -> None:
     own = np.array([0, 0, 0, 0.1, -0.1, 0.2])
-    near = own + [1, 1, 1, 0.3, 0.3, 0.3]
+    near = own + np.array([1, 1, 1, 0.3, 0.3, 0.3])
     assert remarks.on_shift(own, near[None]) is None
-    moved = remarks.on_shift(own, np.stack([near, own + [0, 0, 0, 0.3, 0.4, 0]]))
+    moved = remarks.on_shift(own, np.stack([near, own + np.array([0, 0, 0, 0.3, 0.4, 0])]))
     assert moved is not None and "moves by up to 25% of the frame's side against" in moved
     assert "in 1 of 2 frames" in moved
     small = remarks.on_shift(own, own[None] - [0, 0, 0, 0, 0, np.log(2)])
