@@ -86,6 +86,7 @@ def test_a_weight_changes_in_the_stages_that_have_it() -> None:
         ("training.clip=.nan", "expected clip of 0 or more, but got nan"),
         ("training.share=0", "expected a share above 0"),
         ("training.ema=1", "expected an ema below 1, but got 1"),
+        ("training.workers=257", "expected at most 256 workers, but got 257"),
         ("stages.stage2_lips.clip_frames=0", "expected clip_frames of 1 or more"),
         ("stages.stage3.window=0", "expected window of 1 or more"),
     ],

@@ -26,6 +26,9 @@ T = TypeVar("T")
 
 _ABLATIONS = "ablations"
 
+MOST_WORKERS = 256
+"""Processes that may make batches for one training process: a mistyped number would fill the memory with them."""
+
 
 def _at_least_one(settings: object, *names: str) -> None:
     for name in names:
@@ -84,6 +87,8 @@ class Training:
                 raise InputError(f"expected {entry.name} of 0 or more, but got {value}")
         if self.share == 0:
             raise InputError("expected a share above 0, but got 0")
+        if self.workers > MOST_WORKERS:
+            raise InputError(f"expected at most {MOST_WORKERS} workers, but got {self.workers}")
         if self.ema >= 1:
             raise InputError(f"expected an ema below 1, but got {self.ema}")
 

@@ -24,9 +24,6 @@ log = logging.getLogger(__name__)
 Parts = list[Batch]
 """The parts of a step's batch, one per round of accumulation."""
 
-MOST_WORKERS = 256
-"""Processes that may make batches for one training process."""
-
 _AHEAD = 3
 """Batches that each worker has ready or in hand: one step that reads much may not hold up the others."""
 
@@ -97,8 +94,6 @@ def iterate_batches(
         InputError: what `Stage.batch` raises.
     """
     workers = training.workers
-    if workers > MOST_WORKERS:  # a mistyped number would fill the memory before anything is trained
-        raise InputError(f"training.workers must lie between 0 and {MOST_WORKERS}, not {workers}")
     if workers and "fork" not in multiprocessing.get_all_start_methods():
         log.warning("batches are made in the training process: this system cannot fork workers")
         workers = 0
