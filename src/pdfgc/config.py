@@ -164,6 +164,9 @@ class ExpressionStage(StageConfig):
     """The first step at which the generator listens to the discriminator, which learns from the start."""
     start_from: str = ""
     """A trained model (`.safetensors`) whose modules this stage starts from, where it has them."""
+    frozen: tuple[str, ...] = ()
+    """Parts of the generator that stay as `start_from` has them, such as `encoder`, `flow` and `painter.coarse`: with
+    these three, and small `painted` parts and `close_up`s, what paints last learns many times as fast."""
 
     def __post_init__(self) -> None:
         """Raises InputError for a number that no training can have."""

@@ -86,3 +86,10 @@ def test_half_precision_needs_less_where_it_can_be_measured(
         if known
         else "402 MB in float32, bfloat16 takes little more than half;" in half
     )
+
+
+def test_parts_of_a_module_may_be_frozen() -> None:
+    stage = WideStage()
+    stage.modules["motion"].get_parameter("weight").requires_grad_(False)
+    text = "\n".join(describe(stage, Training()))
+    assert f"motion: 0.007 M parameters, {WIDTH / 1e6:.3f} M of them trained" in text

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from pdfgc.errors import InputError
 from pdfgc.model import Model, load
 from pdfgc.networks.speech import WhisperTrunk
 from pdfgc.networks.speech_mel import MelHearing, MelSpeechNetwork
@@ -87,6 +89,25 @@ def test_codes_alone_are_measured_on_held_out_people(trained: Path, shards: Path
     assert {"held_mesh", "held_still_mesh"} <= set(held)  # untrained mouths move too little for correlations
     assert held["held_mesh"] > 0 and 0 < held["held_still_mesh"] < 2
     assert "l1" not in last
+
+
+def test_parts_of_the_generator_may_stay_as_they_are(trained: Path, shards: Path, tmp_path: Path) -> None:
+    for stage in ("stage1", "stage2-lips", "stage2-eyes", "stage2-pose"):
+        shutil.copytree(trained / stage, tmp_path / stage)
+    start = trained / "stage3" / "weights.safetensors"
+    changes = [*_changes(), f"stages.stage3.start_from={start}", "training.ema=0"]
+    misspelt = [*changes, "stages.stage3.frozen=[painter.corse]"]
+    with pytest.raises(
+        InputError, match=r"no part 'painter.corse' to be frozen; did you mean 'painter.coarse'"
+    ):
+        train("stage3", data=shards, run=tmp_path, preset="tiny", changes=misspelt)
+    frozen = [*changes, "stages.stage3.frozen=[encoder,flow,painter.coarse]"]
+    train("stage3", data=shards, run=tmp_path, preset="tiny", changes=frozen)
+    before, after = (read_result(run / "stage3" / "weights.safetensors") for run in (trained, tmp_path))
+    painter = {name for name in before.tensors if name.startswith("generator.")}
+    same = {name for name in painter if torch.equal(before.tensors[name], after.tensors[name])}
+    kept = ("generator.encoder.", "generator.flow.", "generator.painter.coarse.")
+    assert same == {name for name in painter if name.startswith(kept)}
 
 
 def test_the_run_is_a_model_that_drives_a_portrait(trained: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import replace
 
 import torch
@@ -29,18 +30,22 @@ def describe(stage: Stage, training: Training) -> list[str]:
     """
     trained = {name for phase in stage.phases for name in phase.modules}
     counts = {name: sum(p.numel() for p in module.parameters()) for name, module in stage.modules.items()}
-    # Weights of all; for trained ones also gradients, Adam's two moments and the average.
-    state = _FLOAT * (sum(counts.values()) + 4 * sum(counts[name] for name in trained))
+    learning = {p for name in trained for p in stage.modules[name].parameters() if p.requires_grad}
+    # Weights of all, averages of trained modules; for what learns of them also gradients and Adam's two moments.
+    kept = sum(counts.values()) + sum(counts[name] for name in trained)
+    state = _FLOAT * (kept + 3 * sum(parameter.numel() for parameter in learning))
     part = training.batch // training.accumulation
-    activations = _activations(stage, training, part)
+    activations = _activations(stage, training, part, learning)
     lines = [
         f"{stage.name}: {training.steps} steps of {training.batch} items, {training.precision}, "
         f"learning rate {training.learning_rate:g} {training.schedule}"
     ]
     for name, count in counts.items():
-        lines.append(
-            f"  {name}: {count / 1e6:.3f} M parameters, {'trained' if name in trained else 'frozen'}"
+        learns = sum(p.numel() for p in stage.modules[name].parameters() if p in learning)
+        how = (
+            "trained" if learns == count else f"{learns / 1e6:.3f} M of them trained" if learns else "frozen"
         )
+        lines.append(f"  {name}: {count / 1e6:.3f} M parameters, {how}")
     return [
         *lines,
         f"  memory for weights, gradients, optimiser and averages: {_megabytes(state)}",
@@ -51,7 +56,7 @@ def describe(stage: Stage, training: Training) -> list[str]:
     ]
 
 
-def _activations(stage: Stage, training: Training, items: int) -> float:
+def _activations(stage: Stage, training: Training, items: int, learning: Collection[Tensor]) -> float:
     """Bytes that autograd keeps for the backward pass of so many items, in the phase that keeps most.
 
     The last step is measured: by then every loss has joined that begins later, and sizes have grown.
@@ -62,16 +67,17 @@ def _activations(stage: Stage, training: Training, items: int) -> float:
     )
     needs = []
     for phase in stage.phases:
-        kept_of_few, kept_of_more = (_kept(stage, phase, batch, training) for batch in (few, more))
+        kept_of_few, kept_of_more = (_kept(stage, phase, batch, training, learning) for batch in (few, more))
         per_item = (kept_of_more - kept_of_few) / (_TRIED[1] - _TRIED[0])
         needs.append(kept_of_few + per_item * (items - _TRIED[0]))
     return max(needs)
 
 
-def _kept(stage: Stage, phase: Phase, batch: Batch, training: Training) -> int:
+def _kept(stage: Stage, phase: Phase, batch: Batch, training: Training, learning: Collection[Tensor]) -> int:
     for name, module in stage.modules.items():
         module.train(any(name in other.modules for other in stage.phases))
-        module.requires_grad_(name in phase.modules)
+        for parameter in module.parameters():
+            parameter.requires_grad_(name in phase.modules and parameter in learning)
     own = {
         tensor.untyped_storage().data_ptr()
         for module in stage.modules.values()

@@ -7,6 +7,7 @@ phase whose losses all have weight 0 is left out.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -34,6 +35,7 @@ from pdfgc.training.results import read_result
 from pdfgc.training.stage import Batch, Draw, Phase, Setup, Stage
 from pdfgc.training.stage2_eyes import EYES as EYE_CODE
 from pdfgc.training.stage2_lips import LIPS as LIP_CODE
+from pdfgc.wording import nearest
 
 EXPRESSION = 30
 
@@ -71,6 +73,7 @@ class Stage3(Stage):
         learning.decoder.set_turned(shape_of_pose(faces))
         if settings.start_from:
             self._start_from(Path(settings.start_from))
+        _freeze(generator, settings.frozen)
         self.learning = learning
         self.moments = self.held_out_codes = None
         if codes:
@@ -240,6 +243,20 @@ class Stage3(Stage):
             meshes = batch["meshes"][:, 1]
             scores["held_motion"] = motion_difference(self.painting.teacher, frame, target, meshes, window)
         return {name: float(score) for name, score in scores.items()}
+
+
+def _freeze(generator: MeshWarpGenerator, names: Sequence[str]) -> None:
+    """Leaves parts of the generator as they are.
+
+    Raises:
+        InputError: it has no such part.
+    """
+    parts = [name for name, _ in generator.named_modules() if name]
+    for name in names:
+        if name not in parts:
+            near = nearest(name, parts, however_unlike=True)
+            raise InputError(f"the generator has no part {name!r} to be frozen; did you mean {near!r}?")
+        generator.get_submodule(name).requires_grad_(False)
 
 
 def _farthest(meshes: np.ndarray) -> int:
