@@ -11,8 +11,12 @@ import pytest
 from PIL import Image
 
 from media.clips import write_video
+from painted import NOBODY as WALL
+from painted import FakeModel, PaintedTracker, colour, picture, write_folder
+from pdfgc.avatar import Avatar
+from pdfgc.drivers import Missing
 from pdfgc.errors import InputError
-from pdfgc.media.video import VideoWriter, read_frames
+from pdfgc.media.video import VideoWriter
 from pdfgc.motion import FACTORS, MotionTrack
 from pdfgc.planning import outline, plan, require_readable
 
@@ -46,13 +50,44 @@ def test_a_track_brings_its_rate_along(tmp_path: Path) -> None:
     assert {track.metadata["model"] for track in planned.tracks} == {"abc"}
 
 
-def test_the_planned_rate_is_the_one_that_frames_will_show(tmp_path: Path) -> None:
-    rate, pictures = Fraction(30000, 1001), [np.zeros((32, 32, 3), np.uint8)] * 31
-    stamps = [round(1000 * n / rate) for n in range(31)]
-    clip = write_video(tmp_path / "clip.mkv", pictures, stamps=stamps, time_base=Fraction(1, 1000), fps=rate)
-    times = [frame.time for frame in read_frames(clip)]
-    seen = MotionTrack.from_codes({"pose": np.zeros((31, 6))}, times=times)
-    assert plan(NOBODY, track=str(clip)).fps == seen.usual_fps == rate
+@pytest.mark.parametrize(
+    ("fps", "frames", "milliseconds", "blank"),
+    [
+        ("25", 10, False, ()),
+        ("36/5", 12, False, ()),
+        ("15000/1001", 8, False, ()),
+        ("30000/1001", 31, True, ()),
+        ("30", 15, True, ()),
+        ("25", 20, False, (7, 8, 9, 10, 11, 19)),
+    ],
+)
+@pytest.mark.parametrize("missing", ["hold", "skip"])
+def test_what_is_planned_is_what_is_made(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fps: str,
+    frames: int,
+    milliseconds: bool,
+    blank: tuple[int, ...],
+    missing: Missing,
+) -> None:
+    monkeypatch.setattr("pdfgc.face.tracker.FaceTracker", PaintedTracker)
+    rate = Fraction(fps)
+    pictures = [picture(WALL if n in blank else colour(yaw=n % 7)) for n in range(frames)]
+    clip = tmp_path / ("clip.mkv" if milliseconds else "clip.mp4")
+    stamps = [round(1000 * n / rate) for n in range(frames)] if milliseconds else None
+    write_video(clip, pictures, fps=rate, stamps=stamps, time_base=Fraction(1, 1000) if stamps else None)
+    planned = plan(NOBODY, track=str(clip))
+    made = Avatar(FakeModel(), picture(colour(yaw=3))).animate(track=clip, missing=missing)
+    assert (planned.fps, planned.frames) == (made.fps, len(made)) == (rate, frames)
+
+
+def test_a_folder_is_made_at_its_own_rate_as_planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pdfgc.face.tracker.FaceTracker", PaintedTracker)
+    folder = write_folder(tmp_path / "frames", [colour(yaw=n % 7) for n in range(36)])
+    planned = plan(NOBODY, track=str(folder), folder_fps="24.8")
+    made = Avatar(FakeModel(), picture(colour(yaw=3))).animate(track=folder, folder_fps="24.8")
+    assert (planned.fps, planned.frames) == (made.fps, len(made)) == (Fraction("24.8"), 36)
 
 
 def test_a_track_that_moves_sets_the_length(clip: Path) -> None:

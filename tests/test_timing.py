@@ -10,7 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pdfgc.errors import InputError
-from pdfgc.timing import Loop, exact, exact_rate, frame_count, gaussian, locate, to_ticks, unfold, usual_rate
+from pdfgc.timing import (
+    Loop,
+    exact,
+    exact_rate,
+    frame_count,
+    gaussian,
+    locate,
+    standard_rate,
+    to_ticks,
+    unfold,
+    usual_rate,
+)
 
 
 def test_rates_as_people_write_them() -> None:
@@ -22,20 +33,49 @@ def test_rates_as_people_write_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mean", "usual"),
+    ("mean", "standard"),
     [
         ("25", "25"),
         ("25/2", "25/2"),
+        ("36/5", "36/5"),
+        ("100/7", "100/7"),
+        ("15000/1001", "15000/1001"),
         ("29.87", "30000/1001"),
-        ("30.2", "30"),
+        ("30.21", "30"),
         ("1770/59", "30"),
         ("23.9763", "24000/1001"),
-        ("28.7", "29"),
-        ("0.13", "1"),
+        ("28.73", "29"),
+        ("1/2", "1"),
+        ("2000", "1000"),
     ],
 )
-def test_a_mean_rate_that_is_no_plain_number_becomes_the_nearest_standard_one(mean: str, usual: str) -> None:
-    assert usual_rate(Fraction(mean)) == Fraction(usual)
+def test_the_mean_rate_of_uneven_frames_becomes_a_standard_one(mean: str, standard: str) -> None:
+    assert standard_rate(Fraction(mean)) == Fraction(standard)
+
+
+@pytest.mark.parametrize("rate", [Fraction(24), Fraction(30), Fraction(30000, 1001), Fraction(24000, 1001)])
+@pytest.mark.parametrize("frames", [6, 15, 21, 40, 100, 1000])
+def test_rates_survive_stamps_in_milliseconds(rate: Fraction, frames: int) -> None:
+    ticks = np.array([round(1000 * n / rate) for n in range(frames)])
+    found = usual_rate(np.diff(ticks), Fraction(1, 1000))
+    # a millisecond does not tell them apart before a second has passed
+    assert found == rate if frames >= 40 or rate.denominator == 1 else found in (rate, round(rate))
+
+
+@pytest.mark.parametrize(
+    ("steps", "time_base", "rate"),
+    [
+        ([1] * 20 + [16] + [1] * 14, "1/25", "25"),
+        ([1] * 48 + [2], "1/25", "25"),
+        ([1] * 9 + [8] + [1] * 3, "5/36", "36/5"),
+        ([2, 5, 10], "1/60", "12"),
+        ([1, 3], "1", "1"),
+        ([2, 1], "1/2000", "1000"),
+        ([30, 37, 33, 34, 31, 38], "1/1000", "30000/1001"),
+    ],
+)
+def test_the_usual_rate_of_uneven_frames(steps: list[int], time_base: str, rate: str) -> None:
+    assert usual_rate(np.array(steps), Fraction(time_base)) == Fraction(rate)
 
 
 @pytest.mark.parametrize("rate", [0, -25, float("nan"), float("inf"), "fast", "1/0", 1e9])

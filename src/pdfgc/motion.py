@@ -178,17 +178,23 @@ class MotionTrack:
 
     @property
     def usual_fps(self) -> Fraction | None:
-        """`fps`, or where frames are not evenly spaced the usual rate nearest to their mean; None for a still."""
+        """`fps`, or where frames are not evenly spaced their `timing.usual_rate`; None for a still."""
         if len(self) == 1:
             return None
-        return self.fps or usual_rate((len(self) - 1) / self.time(-1))
+        return self.fps or usual_rate(np.diff(self.ticks), self.time_base)
 
     @property
     def duration(self) -> Fraction:
-        """Seconds, the last frame lasting as long as the one before it; 0 for a still."""
-        if len(self) == 1:
+        """Seconds, the last frame lasting as long as the one before it; 0 for a still.
+
+        Where frames are not evenly spaced, the nearest whole number of frames of the usual rate: a stamp that was
+        rounded up makes none more.
+        """
+        usual = self.usual_fps
+        if usual is None:
             return Fraction(0)
-        return (2 * int(self.ticks[-1]) - int(self.ticks[-2])) * self.time_base
+        seconds = (2 * int(self.ticks[-1]) - int(self.ticks[-2])) * self.time_base
+        return seconds if self.fps else max(round(seconds * usual), 1) / usual
 
     def require_model(self, fingerprint: str) -> None:
         """Raises InputError when the codes are another model's; a track that names no model is trusted."""

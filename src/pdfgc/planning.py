@@ -21,7 +21,7 @@ from pdfgc.motion import MotionTrack
 from pdfgc.portrait import expecting_portrait
 from pdfgc.selection import choose_drivers, longest, stated_length
 from pdfgc.strength import UNSCALED, check_strength
-from pdfgc.timing import Number, exact_rate, frame_count, usual_rate
+from pdfgc.timing import Number, exact_rate, frame_count, standard_rate
 
 _OF_WORDS = {
     "hold": "hold, as the portrait shows it",
@@ -37,7 +37,7 @@ class Outline:
 
     Attributes:
         duration: seconds, 0 for what does not move.
-        fps: frames a second, None where it has none; as `MotionTrack.usual_fps`.
+        fps: frames a second, None where it has none; as `MotionTrack.usual_fps`, as far as a header knows it.
         moves: whether there is movement in it.
         sets_length: whether it may decide how long the result is.
         track: the saved track, where it is one.
@@ -165,9 +165,8 @@ def outline(driver: Driver, *, folder_fps: Fraction) -> Outline:
     else:
         frames = sum(1 for _ in read_frames(path))
     moves = frames > 1
-    return Outline(
-        frames / info.fps if moves else Fraction(0), usual_rate(info.fps) if moves else None, moves, moves
-    )
+    rate = info.fps if path.is_dir() else standard_rate(info.fps)
+    return Outline(frames / info.fps if moves else Fraction(0), rate if moves else None, moves, moves)
 
 
 def check_portrait(path: str | os.PathLike[str]) -> None:

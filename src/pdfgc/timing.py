@@ -20,6 +20,9 @@ Number = Fraction | int | float | str
 _NTSC = {23.976: 24, 23.98: 24, 29.97: 30, 47.952: 48, 59.94: 60, 119.88: 120}
 """Decimal rates that stand for n * 1000/1001 frames a second."""
 
+_PLAIN = 20
+"""Denominators up to this are somebody's choice; means of uneven frames have larger ones."""
+
 
 def exact(value: Number, what: str = "a time") -> Fraction:
     """A number as a fraction; a float means the decimal it prints as (0.1 is 1/10).
@@ -48,14 +51,45 @@ def exact_rate(value: Number) -> Fraction:
     return rate
 
 
-def usual_rate(mean: Fraction) -> Fraction:
-    """The rate of a result that follows frames with this mean rate: the mean where it is a plain number, else the
-    nearest that is whole or NTSC's. Cameras that vary their rate have means such as 29.87.
+def usual_rate(steps: np.ndarray, time_base: Fraction) -> Fraction:
+    """The rate of a result that follows unevenly spaced frames.
+
+    Gaps and doubled frames (steps that differ from the median one by more than half of it) do not count. What is left
+    is a steady rate, or one whose stamps were rounded or whose camera varied it: then the whole rate or that of NTSC
+    which is nearest.
+
+    Args:
+        steps: `[N]` whole numbers of ticks from frame to frame, at least one.
+        time_base: seconds a tick.
+
+    Returns:
+        Frames a second, 1 to 1000.
     """
-    if mean.denominator <= 4:
-        return mean
-    whole = Fraction(max(1, round(mean)))
-    return min(whole, *(Fraction(n * 1000, 1001) for n in _NTSC.values()), key=lambda rate: abs(rate - mean))
+    usual = np.median(steps)
+    regular = steps[np.abs(steps - usual) <= usual / 2]
+    if not len(regular) or regular.min() == regular.max():
+        return _possible(1 / (Fraction(float(usual)) * time_base))
+    seconds = int(regular.sum()) * time_base
+    whole = Fraction(max(1, round(len(regular) / seconds)))
+    runs = 1 + len(steps) - len(regular)  # of regular steps; the ends of each were rounded
+    if abs(len(regular) / whole - seconds) < runs * time_base:
+        return _possible(whole)
+    return _possible(_nearest_standard(len(regular) / seconds))
+
+
+def standard_rate(mean: Fraction) -> Fraction:
+    """The rate that a mean rate stands for: itself where it is a plain number, else the nearest standard one."""
+    plain = mean.denominator <= _PLAIN or mean.denominator == 1001
+    return _possible(mean if plain else _nearest_standard(mean))
+
+
+def _nearest_standard(rate: Fraction) -> Fraction:
+    standards = (Fraction(n * 1000, 1001) for n in _NTSC.values())
+    return min(Fraction(round(rate)), *standards, key=lambda standard: abs(standard - rate))
+
+
+def _possible(rate: Fraction) -> Fraction:
+    return min(max(rate, Fraction(1)), Fraction(1000))
 
 
 def check_loop(loop: str) -> None:
