@@ -8,7 +8,8 @@ to a program of its own, which is not timed here.
 
     python benchmarks/paper_whole.py --portrait demo/astronaut.jpg --clip CLIP.mp4 --frames 50
 
-The clip is any video of one face with a hundred pictures or more. Peak memory is that of the process so far.
+The clip is any video of one face, as long as the longest driver: `--drivers` are shares of the frames made. Memory is
+measured by `paper_inference.py --memory`, in processes that do nothing else.
 """
 
 from __future__ import annotations
@@ -33,7 +34,6 @@ from paper_inference import (
     FPS,
     Inputs,
     Stopwatch,
-    peak_rss,
     random_networks,
     theirs,
     write_sound,
@@ -60,6 +60,10 @@ def lay_out(options: argparse.Namespace, folder: Path) -> None:
     )
     longest = max(1, round(max(options.drivers) * options.frames))
     pictures = [frame.image for frame in islice(read_frames(options.clip), longest)]
+    if len(pictures) < longest:
+        raise SystemExit(
+            f"a clip of {longest} pictures or more is wanted, {options.clip} has {len(pictures)}"
+        )
     for factor, share in zip(DRIVEN, options.drivers, strict=True):
         part = pictures[: max(1, round(share * options.frames))]
         (folder / factor).mkdir()
@@ -126,11 +130,9 @@ def compare(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "theirs": partial(their_way, folder, frames),
     }
     turns: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
-    memory: dict[str, float] = {}
     for _ in range(options.turns):
         for name, way in ways.items():
             turns[name].append(timed(way))
-            memory.setdefault(name, peak_rss())
     return {
         "frames": frames,
         "threads": torch.get_num_threads(),
@@ -141,7 +143,6 @@ def compare(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "processor_ms_per_frame": {
             name: 1000 / frames * min(cpu for _, cpu in t) for name, t in turns.items()
         },
-        "peak_mib_so_far": memory,
     }
 
 

@@ -143,3 +143,12 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_list_that_is_named_has_something_in_it() -> None:
     with pytest.raises(InputError, match="--set: expected at least one argument"):
         keywords("--set")
+
+
+def test_a_list_of_pairs_goes_on_however_it_begins() -> None:
+    assert keywords("--set=a=1", "b=2", "--stir")["set_"] == ("a=1", "b=2")
+
+
+def test_a_word_that_is_no_pair_is_named() -> None:
+    with pytest.raises(InputError, match="kitchen cook expects KEY=VALUE after --set, not soup"):
+        read("cook", "-o", "plate", "--set", "soup")

@@ -112,18 +112,31 @@ class _Parser(argparse.ArgumentParser):
         return super().parse_known_args(self._words, namespace)
 
     def _name_pairs(self, words: list[str]) -> list[str]:
-        """`--set a=1 b=2 FILE` as `--set=a=1 --set=b=2 FILE`; argparse would take the file for a pair."""
-        lists = {flag for action in self._actions if _holds_pairs(action) for flag in action.option_strings}
+        """`--set a=1 b=2 FILE` as `--set=a=1 --set=b=2 FILE`; argparse would take the file for a pair.
+
+        Raises:
+            InputError: the word after such an option is no pair.
+        """
+        lists = {
+            flag: action.metavar
+            for action in self._actions
+            if _holds_pairs(action)
+            for flag in action.option_strings
+        }
         named: list[str] = []
         flag = None
         for number, word in enumerate(words):
             if word == "--":
                 return named + words[number:]
-            pair = flag is not None and "=" in word and not word.startswith("-")
-            flag = flag if pair else word if word in lists else None
-            if pair and named[-1] == flag:
-                named.pop()
-            named.append(f"{flag}={word}" if pair else word)
+            if flag is not None and "=" in word and not word.startswith("-"):
+                if named[-1] == flag:
+                    named.pop()
+                named.append(f"{flag}={word}")
+                continue
+            if named and named[-1] in lists and not word.startswith("-"):
+                raise InputError(f"{self.prog} expects {lists[named[-1]]} after {named[-1]}, not {word}")
+            flag = next((name for name in lists if word == name or word.startswith(f"{name}=")), None)
+            named.append(word)
         return named
 
     def error(self, message: str) -> NoReturn:
@@ -259,9 +272,9 @@ def _converter(kind: Any) -> Callable[[str], Any]:
 def _unknown(words: list[str], parser: argparse.ArgumentParser) -> str:
     word = words[0]
     known = [flag for action in parser._actions for flag in action.option_strings]
-    near = nearest(word.split("=")[0], known)
-    hint = f"; did you mean {near}?" if near else f" (see {parser.prog} --help)"
     what = "option" if word.startswith("-") else "argument"
+    near = nearest(word.split("=")[0], known) if what == "option" else None
+    hint = f"; did you mean {near}?" if near else f" (see {parser.prog} --help)"
     return f"{parser.prog} does not know the {what} {word}{hint}"
 
 
