@@ -227,10 +227,7 @@ class Avatar:
                 about = self.codes["pose"] if own else 0.0
                 codes[factor] = scaled(codes[factor], share, about)
         if self.model.pose_in_radians:
-            own_pose = self.codes["pose"]
-            far = (judge(own_pose, codes["pose"]) for judge in (remarks.on_turn, remarks.on_shift))
-            eyes = remarks.on_opened_eyes(self.name, self._opening, self.codes["eyes"], codes["eyes"])
-            remarks.note(filter(None, (*far, eyes)))
+            remarks.note(remarks.on_codes(self.name, self._opening, self.codes, codes))
         names = {slot: driver_name(driver) for slot, driver in chosen.items()}
         names |= {"lips": "audio"} if spoken else {}
         rendered = MotionTrack.from_codes(

@@ -233,6 +233,21 @@ def on_first_pose(name: str, own: np.ndarray, first: np.ndarray) -> str | None:
     )
 
 
+def on_codes(
+    name: str, opening: float, own: Mapping[str, np.ndarray], codes: Mapping[str, np.ndarray]
+) -> Iterator[str]:
+    """What is asked of a portrait beyond what it shows.
+
+    Args:
+        name: the portrait's.
+        opening: of its lids, as in `on_opened_eyes`.
+        own: its codes `{factor: [D]}`; poses begin with radians, eyes with the scores of `eyeBlink`.
+        codes: the result's, `{factor: [T, D]}`.
+    """
+    yield from filter(None, [on_turn(own["pose"], codes["pose"]), on_shift(own["pose"], codes["pose"])])
+    yield from filter(None, [on_opened_eyes(name, opening, own["eyes"], codes["eyes"])])
+
+
 def on_turn(own: np.ndarray, poses: np.ndarray) -> str | None:
     """A remark on poses that the portrait is too far from.
 
