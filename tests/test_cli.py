@@ -181,3 +181,10 @@ def test_outputs_are_judged_before_any_work(tmp_path: Path) -> None:
     refuses(same, "is also an input")
     refuses(pdfgc("motion", face, "-o", tmp_path / "track.npz"), ".safetensors")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", "face.jpg"]
+
+
+def test_the_package_is_the_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pdfgc", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("pdfgc ")

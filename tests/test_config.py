@@ -74,8 +74,8 @@ def test_a_weight_changes_in_the_stages_that_have_it() -> None:
         ("stages.stage3.weights.nonsense=3", "there is no key 'stages.stage3.weights.nonsense'"),
         ("size=big", "expected int for 'size', but got 'big'"),
         ("size=1.5", "expected int for 'size'"),
-        ("training.ema=yes", "expected float"),
-        ("training.betas=[1]", "expected tuple"),
+        ("training.ema=yes", "expected a number"),
+        ("training.betas=[1]", "expected a list"),
         ("training.precision=int8", "expected float32 or bfloat16"),
         ("training=5", "expected keys and values"),
         ("size", "expected a change as key=value"),
@@ -83,8 +83,21 @@ def test_a_weight_changes_in_the_stages_that_have_it() -> None:
         ("training.batch=0", "expected batch of 1 or more, but got 0"),
         ("training.steps=-3", "expected steps of 1 or more"),
         ("training.learning_rate=-1e-3", "expected learning_rate of 0 or more, but got -0.001"),
-        ("training.clip=.nan", "expected clip of 0 or more, but got nan"),
-        ("training.share=0", "expected a share above 0"),
+        ("training.clip=.nan", "expected a number for 'stages.stage1.training.clip', but got nan"),
+        ("training.share=0", "expected share above 0"),
+        ("stages.stage2_lips.temperature=-1", "expected temperature above 0, but got -1"),
+        ("weights.mesh=-1", "expected a weight of 0 or more for the loss mesh, but got -1"),
+        ("weights.mesh=.nan", "expected a number for"),
+        ("stages.stage1.swap_neutral=7", "expected swap_neutral of 0 to 1, but got 7"),
+        ("stages.stage1.stretch=-1", "expected stretch of 0 or more"),
+        ("networks.motion=0", "expected motion of 1 or more, but got 0"),
+        ("training.learning_rate=0", "expected learning_rate above 0"),
+        ("training.betas=[1.5, 0]", "expected betas of 0 or more and below 1"),
+        ("size=65", "expected a size that is a multiple of 64, but got 65"),
+        (
+            "stages.stage3.painted=100",
+            "expected stages.stage3.painted to be a multiple of 8 and at most the size, 64",
+        ),
         ("training.ema=1", "expected an ema below 1, but got 1"),
         ("training.workers=257", "expected at most 256 workers, but got 257"),
         ("stages.stage2_lips.clip_frames=0", "expected clip_frames of 1 or more"),
@@ -117,3 +130,13 @@ def test_unknown_names() -> None:
         load_config("none.yaml")
     with pytest.raises(InputError, match="did you mean 'stage2-pose'"):
         Config().stage("stage2-pos")
+
+
+def test_a_base_is_looked_for_beside_its_preset(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("base: tiny\nsize: 128\n")
+    (tmp_path / "chained.yaml").write_text("base: mine.yaml\ntraining: {steps: 7}\n")
+    config = load_config(str(tmp_path / "chained.yaml"))
+    assert config.size == 128 and config.stages.stage1.training.steps == 7
+    (tmp_path / "mine.yaml").write_text("base: chained.yaml\n")
+    with pytest.raises(InputError, match="is a base of itself"):
+        load_config(str(tmp_path / "chained.yaml"))

@@ -14,6 +14,8 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
+from safetensors import SafetensorError
+
 from pdfgc import progress
 from pdfgc import weights_commands as weights
 from pdfgc.allocator import keep_freed_memory
@@ -408,6 +410,11 @@ def main(words: list[str] | None = None) -> int:
         return 0
     except (DifferenceError, NonFiniteError) as error:
         complain(PROGRAM, str(error))
+        return 1
+    except (
+        SafetensorError
+    ) as error:  # files from outside are checked where they are read: this is a full disk
+        complain(PROGRAM, f"a file could not be written or read: {error}")
         return 1
     except (OSError, ImportError) as error:
         if isinstance(error, ImportError) and not _MISSING_LIBRARY.search(str(error)):

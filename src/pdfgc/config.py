@@ -9,6 +9,7 @@ a stage are short for the same key of every stage (of every stage that has such 
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -26,8 +27,25 @@ T = TypeVar("T")
 
 _ABLATIONS = "ablations"
 
+_SIDE, _PART = 64, 8
+"""What sides of pictures, and of parts that are painted in training, are multiples of (`networks.mesh_warp`)."""
+
 MOST_WORKERS = 256
 """Processes that may make batches for one training process: a mistyped number would fill the memory with them."""
+
+
+def _within(settings: object, least: float, most: float, *names: str) -> None:
+    for name in names:
+        value = getattr(settings, name)
+        if not least <= value <= most:
+            range_ = f"{least:g} or more" if most == math.inf else f"{least:g} to {most:g}"
+            raise InputError(f"expected {name} of {range_}, but got {value:g}")
+
+
+def _above_zero(settings: object, *names: str) -> None:
+    for name in names:
+        if not getattr(settings, name) > 0:
+            raise InputError(f"expected {name} above 0, but got {getattr(settings, name):g}")
 
 
 def _at_least_one(settings: object, *names: str) -> None:
@@ -85,8 +103,9 @@ class Training:
             value = getattr(self, entry.name)
             if isinstance(value, (int, float)) and not value >= 0:
                 raise InputError(f"expected {entry.name} of 0 or more, but got {value}")
-        if self.share == 0:
-            raise InputError("expected a share above 0, but got 0")
+        _above_zero(self, "share", "learning_rate")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise InputError(f"expected betas of 0 or more and below 1, but got {list(self.betas)}")
         if self.workers > MOST_WORKERS:
             raise InputError(f"expected at most {MOST_WORKERS} workers, but got {self.workers}")
         if self.ema >= 1:
@@ -101,6 +120,12 @@ class StageConfig:
     weights: dict[str, float] = field(default_factory=dict)
     """Weight of each loss by name; 0 switches a loss off."""
 
+    def __post_init__(self) -> None:
+        """Raises InputError for a number that no training can have."""
+        for name, weight in self.weights.items():
+            if weight < 0:
+                raise InputError(f"expected a weight of 0 or more for the loss {name}, but got {weight:g}")
+
 
 @dataclass(frozen=True)
 class MotionStage(StageConfig):
@@ -110,6 +135,12 @@ class MotionStage(StageConfig):
     """Random stretch of the driving mesh per axis, as a standard deviation: identity must not pass."""
     swap_neutral: float = 0.5
     """Probability that a driving mesh gets another person's neutral shape."""
+
+    def __post_init__(self) -> None:
+        """Raises InputError for a number that no training can have."""
+        super().__post_init__()
+        _within(self, 0, math.inf, "stretch")
+        _within(self, 0, 1, "swap_neutral")
 
 
 @dataclass(frozen=True)
@@ -122,7 +153,9 @@ class LipsStage(StageConfig):
 
     def __post_init__(self) -> None:
         """Raises InputError for a number that no training can have."""
+        super().__post_init__()
         _at_least_one(self, "clip_frames")
+        _above_zero(self, "temperature")
 
 
 @dataclass(frozen=True)
@@ -131,6 +164,11 @@ class EyesStage(StageConfig):
 
     temperature: float = 0.07
 
+    def __post_init__(self) -> None:
+        """Raises InputError for a number that no training can have."""
+        super().__post_init__()
+        _above_zero(self, "temperature")
+
 
 @dataclass(frozen=True)
 class PoseStage(StageConfig):
@@ -138,6 +176,11 @@ class PoseStage(StageConfig):
 
     jitter: float = 0.5
     """Random turns added to training poses, in the head's units (`networks.motion`): large poses are rare."""
+
+    def __post_init__(self) -> None:
+        """Raises InputError for a number that no training can have."""
+        super().__post_init__()
+        _within(self, 0, math.inf, "jitter")
 
 
 @dataclass(frozen=True)
@@ -170,6 +213,8 @@ class ExpressionStage(StageConfig):
 
     def __post_init__(self) -> None:
         """Raises InputError for a number that no training can have."""
+        super().__post_init__()
+        _within(self, 0, math.inf, "adversarial_from")
         _at_least_one(self, "window", "bank", "moments", "drivers", "painted", "close_up", "watched")
 
 
@@ -216,6 +261,12 @@ class Networks:
     """Residual blocks of its level at 1/16 (`mesh_warp.Context`); 0 leaves the level out."""
     judge_channels: int = 48
     """Channels of the discriminator's first layer; training only."""
+
+    def __post_init__(self) -> None:
+        """Raises InputError for networks without a channel."""
+        sizes = [entry.name for entry in dataclasses.fields(self) if entry.type == "int"]
+        _at_least_one(self, *(name for name in sizes if name != "warp_context"))
+        _within(self, 0, math.inf, "warp_context")
 
 
 @dataclass(frozen=True)
@@ -267,7 +318,22 @@ def load_config(preset: str = "small", changes: Iterable[str] = ()) -> Config:
         for part in reversed(key.strip().split(".")):
             tree = {part: tree}
         config = apply_changes(config, tree)
+    if config.family == "mesh":
+        _check_sides(config)
     return config
+
+
+def _check_sides(config: Config) -> None:
+    """Raises InputError for pictures that the mesh-warp generator cannot halve as often as it does."""
+    if config.size < _SIDE or config.size % _SIDE:
+        raise InputError(f"expected a size that is a multiple of {_SIDE}, but got {config.size}")
+    for name in ("painted", "close_up"):
+        side = getattr(config.stages.stage3, name)
+        if side % _PART or side > config.size:
+            raise InputError(
+                f"expected stages.stage3.{name} to be a multiple of {_PART} and at most the size, {config.size}, "
+                f"but got {side}"
+            )
 
 
 def config_from_dict(tree: Mapping[str, Any]) -> Config:
@@ -316,11 +382,17 @@ def apply_changes(config: Config, tree: Mapping[str, Any], new_entries: bool = F
     return _change(config, rest, "", new_entries)
 
 
-def _load_preset(preset: str) -> Config:
+def _load_preset(preset: str, above: tuple[Path, ...] = ()) -> Config:
+    """A preset on its bases; `above` are the files that it is the base of."""
     path = Path(preset)
     if path.suffix in (".yaml", ".yml"):
+        if above:
+            path = above[-1].parent / path  # as that file says it, wherever one stands
         if not path.is_file():
             raise InputError(f"expected a preset file at {path}, but there is none")
+        if path.resolve() in above:
+            raise InputError(f"the preset {path} is a base of itself")
+        above = (*above, path.resolve())
         text = path.read_text()
     else:
         if preset not in list_presets():
@@ -330,7 +402,8 @@ def _load_preset(preset: str) -> Config:
     if not isinstance(tree, dict):
         raise InputError(f"expected keys and values in the preset {preset}, but it holds {tree!r}")
     base = tree.pop("base", None)
-    return apply_changes(_load_preset(base) if base else Config(), tree, new_entries=base is None)
+    start = _load_preset(str(base), above) if base else Config()
+    return apply_changes(start, tree, new_entries=base is None)
 
 
 def _parse(text: str, where: str) -> Any:
@@ -400,12 +473,15 @@ def _convert(value: Any, kind: Any, where: str) -> Any:
             return tuple(_convert(entry, kind, where) for entry, kind in zip(value, kinds, strict=True))
     if kind is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
         try:
-            return float(value)
+            number = float(value)
         except ValueError:
-            pass
+            number = math.nan
+        if math.isfinite(number):
+            return number
     if kind in (int, bool, str) and type(value) is kind:
         return value
     wanted = " or ".join(map(str, arguments)) if origin is Literal else getattr(kind, "__name__", str(kind))
+    wanted = {"float": "a number", "tuple": "a list such as [a, b]"}.get(wanted, wanted)
     raise InputError(f"expected {wanted} for {where!r}, but got {value!r}")
 
 

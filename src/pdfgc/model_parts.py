@@ -22,6 +22,13 @@ def load_parts(modules: Mapping[str, nn.Module], result: Result) -> None:
     Raises:
         InputError: a network is missing or of other sizes.
     """
+    absent = [name for name, module in modules.items() if module.state_dict() and not result.module(name)]
+    stages = result.about.get("stages")
+    if absent and stages:
+        raise InputError(
+            f"expected a model with all its parts, but {', '.join(absent)} are not there; trained are only the stages "
+            f"{', '.join(stages)}"
+        )
     for name, module in modules.items():
         empty = any(weight.is_meta for weight in module.parameters())  # else the weights keep their layout
         try:

@@ -161,3 +161,11 @@ def test_a_damaged_index_is_said(tmp_path: Path) -> None:
     (tmp_path / "index.json").write_text("{}")
     with pytest.raises(InputError, match="is damaged"):
         ClipSet.open(tmp_path)
+
+
+def test_a_clip_that_was_cut_short_is_said(clip: Clip, tmp_path: Path) -> None:
+    short = tmp_path / "short.safetensors"
+    short.write_bytes(clip.path.read_bytes()[:2000])
+    for path in (short, tmp_path / "none.safetensors"):
+        with pytest.raises(InputError, match=f"expected a prepared clip, but {path} cannot be read"):
+            Clip(path, clip.info).mesh()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import ClassVar
 
@@ -63,9 +64,10 @@ def test_windows_are_where_they_should_be(clips: tuple[Clip, ...], tmp_path: Pat
 def test_every_clip_has_its_own_file_and_is_heard_once(clips: tuple[Clip, ...], tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     first = SpeechFeatures(clips, Loudness(), cache)
-    assert sorted(path.relative_to(cache).as_posix() for path in cache.rglob("*.safetensors")) == [
-        "one/00001.loudness.safetensors",
-        "two/00001.loudness.safetensors",
+    files = sorted(path.relative_to(cache).as_posix() for path in cache.rglob("*.safetensors"))
+    assert [re.sub(r"[0-9a-f]{12}", "DIGEST", file) for file in files] == [
+        "one/00001.DIGEST.loudness.safetensors",
+        "two/00001.DIGEST.loudness.safetensors",
     ]
     heard = Loudness.calls
     again = SpeechFeatures(clips, Loudness(), cache)
@@ -88,3 +90,11 @@ def test_long_sound_is_heard_in_chunks_without_seams() -> None:
     whole = wave.view(-1, AUDIO_RATE // 50).mean(1)
     assert len(heard) >= len(whole)
     assert heard[: len(whole), 0].numpy() == pytest.approx(whole.numpy(), abs=1e-5)
+
+
+def test_a_clip_prepared_anew_is_heard_anew(clips: tuple[Clip, ...], tmp_path: Path) -> None:
+    cache, first = tmp_path / "cache", clips[0]
+    before, _ = SpeechFeatures(clips, Loudness(), cache).window(first, 0.0, 1.0)
+    write_talking_clip(first.path, identity="anna", seed=7, frames=50, size=16)
+    after, _ = SpeechFeatures(clips, Loudness(), cache).window(first, 0.0, 1.0)
+    assert not torch.equal(before, after)

@@ -49,7 +49,9 @@ def differences(name: str) -> dict[str, Any]:
 def test_an_ablation_makes_a_plan(
     name: str, shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plan_module, "_activations", lambda stage, training, items: 0.0)  # takes seconds
+    monkeypatch.setattr(
+        plan_module, "_activations", lambda stage, training, items, learning: 0.0
+    )  # takes seconds
     text = plan("stage3", data=shards, run=tmp_path, preset=name, changes=SMALLER)
     assert f"preset {name}" in text and "decoder: " in text
     stage3 = "stages.stage3."

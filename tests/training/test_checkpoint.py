@@ -16,6 +16,7 @@ from pdfgc.training.checkpoint import (
     list_checkpoints,
     optimizer_tensors,
     read_checkpoint,
+    read_latest,
     restore_optimizer,
     write_checkpoint,
 )
@@ -58,6 +59,18 @@ def test_a_writer_that_dies_leaves_the_last_checkpoint(
     with pytest.raises(OSError, match="no space"):
         write_checkpoint(tmp_path, make_checkpoint(2), keep=1)
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000001.safetensors"]
+
+
+def test_a_damaged_one_is_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert read_latest(tmp_path) is None
+    older, newer = (write_checkpoint(tmp_path, make_checkpoint(step), keep=2) for step in (1, 2))
+    newer.write_bytes(newer.read_bytes()[:100])
+    latest = read_latest(tmp_path)
+    assert latest is not None and latest.step == 1
+    assert "step-00000002" in caplog.text and "going on from the one before it" in caplog.text
+    older.write_bytes(b"")
+    with pytest.raises(InputError, match=r"step-00000002.* delete the folder .* to begin the stage anew"):
+        read_latest(tmp_path)
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 import toy_stage
+from pdfgc.data.clips import ClipSet
 from pdfgc.errors import InputError
 from pdfgc.training import run as run_module
 from pdfgc.training.logs import read_log
@@ -99,6 +100,41 @@ def test_an_earlier_stage_trained_further_is_noticed(data: Path, tmp_path: Path)
     for stage in ("stage2-lips", "all"):
         with pytest.raises(InputError, match="stage1 has been trained further"):
             train(stage, data=data, run=tmp_path, preset="tiny", changes=[*CHANGES, "training.steps=4"])
+
+
+def test_training_further_what_others_are_built_on_is_warned_of(
+    data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    train("all", data=data, run=tmp_path, preset="tiny", changes=CHANGES)
+    assert not caplog.records
+    train("stage1", data=data, run=tmp_path, preset="tiny", changes=[*CHANGES, "training.steps=4"])
+    later = tmp_path / "stage2-lips"
+    assert (
+        f"stage2-lips was built on stage1 as it is; once that is trained further, delete {later}"
+        in caplog.text
+    )
+
+
+def test_a_finished_run_of_another_configuration(
+    data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    train("all", data=data, run=tmp_path, preset="tiny", changes=CHANGES)
+    before = (tmp_path / "config.yaml").read_text()
+    with pytest.raises(InputError, match=r"was trained with networks .* use another --run"):
+        train("all", data=data, run=tmp_path, preset="small", changes=CHANGES)
+    assert (tmp_path / "config.yaml").read_text() == before
+    caplog.clear()
+    train("all", data=data, run=tmp_path, preset="tiny", changes=[*CHANGES, "training.batch=4"])
+    assert "stage1 is finished and stays as it is: its configuration has changed since" in caplog.text
+
+
+def test_other_people_held_out_are_told_of(
+    data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    train("stage1", data=data, run=tmp_path, preset="tiny", changes=CHANGES, max_minutes=0)
+    person = ClipSet.open(data).identities[0]
+    train("stage1", data=data, run=tmp_path, preset="tiny", changes=[*CHANGES, f"data.held_out=[{person}]"])
+    assert "stage1 goes on with a changed data.held_out" in caplog.text
 
 
 def test_the_time_budget_is_shared_and_leaves_a_model(data: Path, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ import fnmatch
 import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -198,8 +199,18 @@ class Clip:
             values: np.ndarray = entries[part]
         return values
 
-    def _open(self) -> Any:
-        return safe_open(self.path, "numpy")
+    @contextmanager
+    def _open(self) -> Iterator[Any]:
+        """The file.
+
+        Raises:
+            InputError: it is missing or damaged.
+        """
+        try:
+            with safe_open(self.path, "numpy") as file:
+                yield file
+        except (FileNotFoundError, SafetensorError) as error:
+            raise InputError(f"expected a prepared clip, but {self.path} cannot be read ({error})") from error
 
 
 def open_clip(path: Path) -> Clip:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from pathlib import Path
 
@@ -65,11 +66,16 @@ def features_of(wave: Tensor, hearing: Hearing) -> Tensor:
 
 
 def _cached(clip: Clip, hearing: Hearing, cache: Path) -> Tensor:
-    # By the video's folders too: VoxCeleb2 numbers the utterances of every video from 00001.
-    path = cache / Path(clip.info.source).parent / f"{clip.path.stem}.{hearing.cached_as}.safetensors"
+    # By the video's folders too: VoxCeleb2 numbers the utterances of every video from 00001. And by what is heard:
+    # clips are prepared anew, and runs are copied.
+    wave = clip.audio()
+    name = (
+        f"{clip.path.stem}.{hashlib.sha256(wave.tobytes()).hexdigest()[:12]}.{hearing.cached_as}.safetensors"
+    )
+    path = cache / Path(clip.info.source).parent / name
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        features = features_of(torch.from_numpy(clip.audio()), hearing).half()
+        features = features_of(torch.from_numpy(wave), hearing).half()
         with atomic_path(path) as temporary:
             save_file({"features": features}, temporary)
     return load_file(path)["features"]

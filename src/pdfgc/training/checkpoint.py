@@ -9,6 +9,7 @@ pickled.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,8 @@ from torch.optim import Optimizer
 
 from pdfgc.errors import InputError
 from pdfgc.files import atomic_path
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,27 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint, keep: int) -> Path:
 def list_checkpoints(folder: Path) -> list[Path]:
     """The checkpoints of a stage, oldest first."""
     return sorted(folder.glob("step-*.safetensors"))
+
+
+def read_latest(folder: Path) -> Checkpoint | None:
+    """The newest checkpoint of a stage that can be read, None where there is none yet.
+
+    Raises:
+        InputError: there are some, and all are damaged.
+    """
+    damaged: list[InputError] = []
+    for path in reversed(list_checkpoints(folder)):
+        try:
+            checkpoint = read_checkpoint(path)
+        except InputError as error:
+            damaged.append(error)
+            continue
+        for complaint in damaged:
+            log.warning("%s; going on from the one before it", complaint)
+        return checkpoint
+    if damaged:
+        raise InputError(f"{damaged[0]}; delete the folder {folder.parent} to begin the stage anew")
+    return None
 
 
 def read_checkpoint(path: Path) -> Checkpoint:

@@ -29,7 +29,7 @@ from pdfgc.progress import track
 from pdfgc.training import distributed
 from pdfgc.training.averages import Averages
 from pdfgc.training.batches import Parts, iterate_batches
-from pdfgc.training.checkpoint import Checkpoint, list_checkpoints, read_checkpoint, write_checkpoint
+from pdfgc.training.checkpoint import Checkpoint, read_latest, write_checkpoint
 from pdfgc.training.descent import Descent, autocast
 from pdfgc.training.logs import Logs
 from pdfgc.training.measures import Measures, NotFinite, Place
@@ -113,9 +113,9 @@ class Loop:
         averaged = {name for phase in stage.phases if phase.ema for name in phase.modules}
         self.averages = Averages({name: stage.modules[name] for name in sorted(averaged)}, self.training.ema)
         self._set_mode(training=True)
-        checkpoints = list_checkpoints(folder / "checkpoints")
-        if checkpoints:
-            self._restore(read_checkpoint(checkpoints[-1]))
+        checkpoint = read_latest(folder / "checkpoints")
+        if checkpoint is not None:
+            self._restore(checkpoint)
 
     def run(self, max_minutes: float | None = None) -> Outcome:
         """Trains until the stage has all its steps, the time is used up, or a signal asks to stop.
@@ -370,6 +370,13 @@ class Loop:
                     f"{self.folder} was begun with {key} {checkpoint.config[key]}, but the configuration has "
                     f"{self.config[key]}; use another --run"
                 )
+        people = _differences(checkpoint.config["data"], self.config["data"])
+        if people:
+            log.warning(
+                "%s goes on with a changed data.%s: who was trained on before is no stranger to it now",
+                self.stage.name,
+                " and data.".join(people),
+            )
         before, now = checkpoint.config["paper"], self.config["paper"]
         changed = _differences(before, now)
         if "networks" in changed:

@@ -142,7 +142,8 @@ class Results:
                     module.load_state_dict(self.of(stage).module(name))
                 except RuntimeError as error:
                     raise InputError(
-                        f"the module {name} of {stage} in {self.run} does not fit the configuration: {error}"
+                        f"the module {name} of {stage} in {self.run} does not fit the configuration: it was trained "
+                        f"with preset {self.of(stage).about.get('preset')}, whose networks have other sizes"
                     ) from error
                 return
         raise InputError(

@@ -24,7 +24,7 @@ from typing import Any
 
 import torch
 
-from pdfgc.config import Config, config_to_dict, config_to_yaml, load_config
+from pdfgc.config import Config, config_from_dict, config_to_dict, config_to_yaml, load_config
 from pdfgc.data.clips import ClipSet
 from pdfgc.devices import choose_device
 from pdfgc.errors import InputError
@@ -96,6 +96,7 @@ def train(
             if distributed.rank() > 0:
                 set_quiet(True)  # one process speaks for all
             else:
+                _check_settled(names, job)
                 _write_text(folder / "config.yaml", config_to_yaml(config))
             return _train_stages(names, job, max_minutes)
 
@@ -236,6 +237,36 @@ def _about(config: Config, outcome: Outcome, earlier: Results) -> dict[str, Any]
         "config": config_to_dict(config),
         "stages": {outcome.stage: stage},
     }
+
+
+def _check_settled(names: list[str], job: _Job) -> None:
+    """Compares the stages that a call trains, or passes over as finished, with the configuration.
+
+    Raises:
+        InputError: a stage has a result of other networks or another size.
+    """
+    for name in names:
+        path = job.run / name / "weights.safetensors"
+        if not path.is_file():
+            continue
+        result = read_result(path)
+        before, now = config_to_dict(config_from_dict(result.about["config"])), config_to_dict(job.config)
+        for key in ("networks", "size"):
+            if before[key] != now[key]:
+                raise InputError(
+                    f"{path.parent} was trained with {key} {before[key]}, but the configuration has {now[key]}; use "
+                    "another --run"
+                )
+        section, done = name.replace("-", "_"), result.about["stages"][name]
+        stays = done["finished"] and done["step"] >= job.config.stage(name).training.steps
+        if stays and before["stages"][section] != now["stages"][section]:
+            log.warning("%s is finished and stays as it is: its configuration has changed since", name)
+        if len(names) == 1 and (later := _built_upon(job.run, name)):
+            log.warning(
+                "%s was built on %s as it is; once that is trained further, delete %s to train anew, or the "
+                "model is made of parts that do not fit",
+                *(" and ".join(later), name, " and ".join(str(job.run / stage) for stage in later)),
+            )
 
 
 def _is_settled(run: Path, name: str, config: Config) -> bool:
