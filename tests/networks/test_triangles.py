@@ -55,7 +55,7 @@ def test_what_is_seen_edge_on_is_not_read_far_outside_itself() -> None:
     assert triangle_maps(source, source)[0, 101, 6] == 1
 
 
-def test_lips_that_are_to_meet_are_read_inside_their_edge() -> None:
+def test_lips_that_are_to_meet_or_to_part_are_read_inside_their_edge() -> None:
     shut, opened = _meshes(0.0), _meshes(0.0)
     opened[:, LIPS_INNER[15], 1] += 0.15
     number = next(i for i, row in enumerate(seam_triangles().tolist()) if LIPS_INNER[15] in row)
@@ -70,6 +70,14 @@ def test_lips_that_are_to_meet_are_read_inside_their_edge() -> None:
     assert torch.allclose(landed(opened, opened), edge, atol=1e-5), "as open as the portrait: its own edge"
     inset = (landed(opened, shut) - edge).norm() / (rim - edge).norm()
     assert 0.05 < inset <= 0.151
+    wide = opened.clone()
+    wide[:, LIPS_INNER[15], 1] += 0.15
+    assert torch.allclose(landed(opened, wide), edge, atol=1e-5), "parted lips have no dark line between them"
+    closed = shut.clone()
+    closed[:, LIPS_INNER[15]] = shut[:, LIPS_INNER[5]]
+    edge, rim = closed[0, LIPS_INNER[15], :2], closed[0, LIPS_OUTER[15], :2]
+    parted = (landed(closed, opened) - edge).norm() / (rim - edge).norm()
+    assert 0.05 < parted <= 0.151, "shut lips have one"
 
 
 def test_lids_that_shut_are_read_beyond_the_rim_of_the_eye() -> None:

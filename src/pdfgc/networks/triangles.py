@@ -25,6 +25,9 @@ _INSET = 0.15
 """How far inside a parted lip its edge is read when the lips are to meet, as a part of the lip's height: the tracker's
 edge lies a pixel or so off the true one, and beyond it there are teeth."""
 
+_PARTED_INSET = 0.15
+"""The same of a mouth that opens over shut lips: between those lies a dark line, which is no part of a lip."""
+
 _LID_INSET = 0.35
 """The same of lids that shut, as a part of the way to the next points of the mesh: what is drawn out over the eyeball
 is skin and lashes, not the shadow and the rim of the eye."""
@@ -140,12 +143,14 @@ def triangle_maps(source: Tensor, driving: Tensor) -> Tensor:
 
 
 def _inset_lips(source: Tensor, driving: Tensor) -> Tensor:
-    """The portrait's mesh with the edges of its lips drawn back as far as the mouth is to shut."""
+    """The portrait's mesh, its lips' edges drawn back as far as the mouth is to shut, or to open from shut."""
     before, after = (_lip_gap(mesh) for mesh in (source, driving))
-    shut = ((before - after) / before.clamp(min=_LEAST_GAP)).clamp(0, 1)[:, None, None]
+    shuts = ((before - after) / before.clamp(min=_LEAST_GAP)).clamp(0, 1)
+    parts = ((after - before) / _LEAST_GAP).clamp(0, 1) * (1 - before / _LEAST_GAP).clamp(min=0)
+    back = (_INSET * shuts + _PARTED_INSET * parts)[:, None, None]
     inner, outer = list(LIPS_INNER), list(LIPS_OUTER)
     moved = source.clone()
-    moved[:, inner] = source[:, inner] + _INSET * shut * (source[:, outer] - source[:, inner])
+    moved[:, inner] = source[:, inner] + back * (source[:, outer] - source[:, inner])
     return moved
 
 
