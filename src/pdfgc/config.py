@@ -327,6 +327,9 @@ def _check_sides(config: Config) -> None:
     """Raises InputError for pictures that the mesh-warp generator cannot halve as often as it does."""
     if config.size < _SIDE or config.size % _SIDE:
         raise InputError(f"expected a size that is a multiple of {_SIDE}, but got {config.size}")
+    weights = config.stages.stage3.weights
+    if not any(weights.get(loss) for loss in ("l1", "perceptual", "flow", "motion")):
+        return  # nothing is painted
     for name in ("painted", "close_up"):
         side = getattr(config.stages.stage3, name)
         if side % _PART or side > config.size:

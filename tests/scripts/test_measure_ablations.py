@@ -20,7 +20,7 @@ SMALLER = [
     "training.batch=2",
     "networks={motion: 64, motion_hidden: 64, speech: mel, speech_hidden: 32, decoder_hidden: 32}",
     "networks={warp_channels: 8, flow_channels: 8, warp_context: 1, judge_channels: 8}",
-    "stages.stage3={bank: 64, moments: 2}",
+    "stages.stage3={bank: 64, moments: 2, painted: 32, close_up: 24}",
 ]
 HELD_OUT = ["person_2"]
 
