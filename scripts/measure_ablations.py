@@ -271,7 +271,7 @@ def run_all(
         InputError: as `train_ablation`; when nobody is held out, or the runs in `out` have different steps.
     """
     changes = [f"data.held_out=[{', '.join(held_out)}]", *changes]
-    _, clips = load_clips(data, load_config("small", [*CODES_ALONE, *changes]))
+    _, clips = load_clips(data, load_config("small", changes))
     if not len(clips):
         raise InputError(
             f"expected clips of the held-out people {', '.join(held_out)} in {data}, but got none"

@@ -54,7 +54,7 @@ _SILENT = 10 ** (-70 / 20)
 _WINDOW = 320  # samples, 20 ms
 
 _LISTENED = 20
-"""Seconds of a sound in which a voice is looked for: half a second's work."""
+"""Seconds of a sound in which a voice is looked for: a second's work, half of it reading the detector."""
 
 _VOICE = 0.3
 """Mean probability of a voice (`data.voice.voice_share`) under which a sound is music or noise: music and chords have

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pdfgc.config import Training
+from pdfgc.config_stages import Training
 from pdfgc.data.clips import ClipSet
 from pdfgc.errors import InputError
 from pdfgc.training import batches as batches_module

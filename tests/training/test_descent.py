@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pdfgc.config import Training
+from pdfgc.config_stages import Training
 from pdfgc.training import descent as descent_module
 from pdfgc.training.descent import Descent, autocast
 from pdfgc.training.stage import Phase

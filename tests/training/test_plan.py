@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pdfgc.config import Training
+from pdfgc.config_stages import Training
 from pdfgc.data.clips import ClipSet
 from pdfgc.training import descent as descent_module
 from pdfgc.training import plan as plan_module

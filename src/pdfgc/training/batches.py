@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from pdfgc.config import Training
+from pdfgc.config_stages import Training
 from pdfgc.errors import InputError
 from pdfgc.training import distributed
 from pdfgc.training.stage import Batch, Draw, Stage

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from pdfgc.config import Training
+from pdfgc.config_stages import Training
 from pdfgc.devices import half_precision
 from pdfgc.training import distributed
 from pdfgc.training.checkpoint import optimizer_tensors, restore_optimizer

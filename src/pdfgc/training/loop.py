@@ -22,7 +22,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from pdfgc.config import Config, Training, config_to_dict
+from pdfgc.config import Config, config_to_dict
+from pdfgc.config_stages import Training
 from pdfgc.errors import InputError, NonFiniteError
 from pdfgc.files import atomic_path
 from pdfgc.progress import track

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pdfgc.config import ExpressionStage
+from pdfgc.config_stages import ExpressionStage
 from pdfgc.face.geometry import POSE_SCALE
 from pdfgc.face.mesh import LEFT_EYE, LIPS_OUTER, RIGHT_EYE
 from pdfgc.networks.mesh_warp import MeshWarpGenerator, Window, resize, warp

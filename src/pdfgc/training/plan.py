@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from pdfgc.config import Training
+from pdfgc.config_stages import Training
 from pdfgc.devices import half_precision
 from pdfgc.training.descent import autocast
 from pdfgc.training.stage import Batch, Draw, Phase, Stage

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pdfgc.config import MotionStage
+from pdfgc.config_stages import MotionStage
 from pdfgc.data.faces import FaceTable, draw_clip
 from pdfgc.face.mesh import mouth_opening
 from pdfgc.face.regions import region_weights
