@@ -411,9 +411,8 @@ def main(words: list[str] | None = None) -> int:
     except (DifferenceError, NonFiniteError) as error:
         complain(PROGRAM, str(error))
         return 1
-    except (
-        SafetensorError
-    ) as error:  # files from outside are checked where they are read: this is a full disk
+    except SafetensorError as error:
+        # a full disk, most likely: files from outside are checked where they are read
         complain(PROGRAM, f"a file could not be written or read: {error}")
         return 1
     except (OSError, ImportError) as error:
