@@ -14,6 +14,7 @@ from pdfgc.networks.quick_warp import QuickGenerator
 from pdfgc.networks.sketch import draw_sketches
 from pdfgc.networks.triangles import draw_triangles
 from pdfgc.networks.winograd import WinogradConv
+from pdfgc.networks.winograd_steps import Finish
 
 
 def random_generator(channels: int, context: int) -> MeshWarpGenerator:
@@ -46,9 +47,9 @@ def test_it_paints_the_same_frames(
 ) -> None:
     winograd: list[tuple[int, ...]] = []
 
-    def watched(self: WinogradConv, x: torch.Tensor) -> torch.Tensor:
+    def watched(self: WinogradConv, x: torch.Tensor, *, finish: Finish) -> torch.Tensor:
         winograd.append(tuple(x.shape))
-        return plain(self, x)
+        return plain(self, x, finish=finish)
 
     plain = WinogradConv.__call__
     monkeypatch.setattr(WinogradConv, "__call__", watched)

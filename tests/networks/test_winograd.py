@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 import torch
 import torch.nn.functional as F
 
-from pdfgc.networks import winograd
+from pdfgc.networks import winograd, winograd_torch
 from pdfgc.networks.paper.generator import blur
 from pdfgc.networks.winograd import WinogradConv, WinogradDoubling
+from pdfgc.networks.winograd_compiled import CompiledSteps
+from pdfgc.networks.winograd_steps import Finish, Steps
+from pdfgc.networks.winograd_torch import TorchSteps
 
-SHAPES = [(1, 4, 4), (2, 8, 12), (3, 28, 28)]
+SHAPES = [(1, 1, 1), (1, 4, 4), (2, 8, 12), (2, 7, 9), (3, 28, 28)]
 
 
-@pytest.fixture(params=[1, 12, 1 << 30], autouse=True)
-def strip_tiles(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setattr(winograd, "_STRIP_TILES", request.param)
-    return int(request.param)
+@pytest.fixture(params=["torch", "compiled"])
+def steps(request: pytest.FixtureRequest) -> Steps:
+    """Both ways."""
+    if request.param == "torch":
+        return TorchSteps()
+    compiled = CompiledSteps.load()
+    if compiled is None:
+        assert not any(map(shutil.which, ("cc", "gcc", "clang"))), "the C files are not compiled"
+        pytest.skip("this machine has no C compiler")
+    return compiled
+
+
+@pytest.fixture(params=[1, 200, 1 << 30], autouse=True)
+def strips(request: pytest.FixtureRequest, steps: Steps, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(winograd, "best_steps", lambda: steps)
+    monkeypatch.setattr(steps, "strip_pixels", request.param)
 
 
 @pytest.mark.parametrize(("batch", "height", "width"), SHAPES)
@@ -36,7 +53,7 @@ def test_it_is_the_plain_convolution(batch: int, height: int, width: int) -> Non
 def test_doubling_is_the_plain_transposed_convolution_and_low_pass(
     batch: int, height: int, width: int, numbers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(winograd, "_FILTER_NUMBERS", numbers)
+    monkeypatch.setattr(winograd_torch, "_FILTER_NUMBERS", numbers)
     torch.manual_seed(0)
     x, weight, scale = torch.randn(batch, 5, height, width), torch.randn(5, 7, 3, 3), torch.randn(batch, 5)
     before, conv = x.clone(), WinogradDoubling(weight)
@@ -50,21 +67,26 @@ def test_doubling_is_the_plain_transposed_convolution_and_low_pass(
     assert torch.equal(x, before)
 
 
+@pytest.mark.parametrize(
+    ("height", "width", "channels"), [(16, 12, 5), (16, 12, 64), (4, 8, 130), (10, 7, 70)]
+)
 @pytest.mark.parametrize("double", [False, True])
-def test_rows_are_finished_once_each(double: bool) -> None:
-    x, weight = torch.randn(1, 16, 12, 5), torch.randn(5, 5, 3, 3)
+def test_sums_are_finished(double: bool, height: int, width: int, channels: int) -> None:
+    torch.manual_seed(0)
+    x, weight = torch.randn(2, height, width, channels), torch.randn(channels, channels, 3, 3) / channels
     conv = WinogradDoubling(weight) if double else WinogradConv(weight)
-    plain = conv(x)
-    count = plain.shape[1]
-    rows = torch.arange(float(count))[None, :, None, None]
-    seen: list[slice] = []
-
-    def finish(strip: torch.Tensor, which: slice) -> None:
-        seen.append(which)
-        strip.add_(rows[:, which])
-
-    assert torch.allclose(conv(x, finish=finish), plain + rows, atol=1e-5)
-    assert sorted(r for part in seen for r in range(count)[part]) == list(range(count))
+    sums = conv(x)
+    assert torch.equal(conv(x, finish=Finish()), sums)
+    gain, bias = torch.randn(2, channels), torch.randn(channels)
+    own, shared = torch.randn_like(sums), torch.randn_like(sums[:1])
+    for added in (own, shared):
+        expected = F.leaky_relu(sums * gain[:, None, None] + bias + added, 0.2)
+        assert torch.allclose(conv(x, finish=Finish(gain, bias, added, 0.2)), expected, atol=1e-5)
+    assert torch.allclose(
+        conv(x, finish=Finish(bias=bias, slope=0.1)), F.leaky_relu(sums + bias, 0.1), atol=1e-5
+    )
+    assert torch.allclose(conv(x, finish=Finish(added=own)), sums + own, atol=1e-5)
+    assert torch.allclose(conv(x, finish=Finish(gain=gain)), sums * gain[:, None, None], atol=1e-5)
 
 
 def test_many_channels_are_summed_exactly_enough() -> None:

@@ -36,7 +36,8 @@ from pdfgc.networks.mesh_warp import (
 )
 from pdfgc.networks.phases import PHASES, centres_in_phases, double_in_phases, from_phases, in_phases
 from pdfgc.networks.sketch import SKETCH_CHANNELS
-from pdfgc.networks.winograd import TILE, WinogradConv
+from pdfgc.networks.winograd import WinogradConv
+from pdfgc.networks.winograd_steps import TILE, Finish
 
 _SLOPE = 0.1
 _WINOGRAD_CHANNELS, _WINOGRAD_SIDE = 96, 16
@@ -205,8 +206,8 @@ class _Residual:
             return self._block(x)
         first, second = self._quick
         x = x.permute(0, 2, 3, 1)
-        rectified = F.leaky_relu_(first(x).add_(self._biases[0]), _SLOPE)
-        return second(rectified).add_(self._biases[1]).add_(x).permute(0, 3, 1, 2)
+        rectified = first(x, finish=Finish(bias=self._biases[0], slope=_SLOPE))
+        return second(rectified, finish=Finish(bias=self._biases[1], added=x)).permute(0, 3, 1, 2)
 
 
 class _Context:
