@@ -21,7 +21,7 @@ from pdfgc.face.geometry import apply_pose, canonical_face
 from pdfgc.model import Model, load
 from pdfgc.motion import FACTORS
 from pdfgc.networks.sketch import draw_sketches
-from pdfgc.networks.triangles import draw_triangles
+from pdfgc.networks.triangles import corners_of, draw_triangles
 from random_model import write_random_model
 
 FRAMES = 3
@@ -110,7 +110,9 @@ def test_a_runtime_without_torch_paints_the_same_frames(folder: Path, model: Mod
         np.testing.assert_allclose(own[name][0], code, atol=1e-4)
     features = run("portrait", picture=picture[None])
     owned = {f"own_{name}": code for name, code in own.items()}
-    meshes = run("mesh_decoder", portrait_mesh=mesh[None], **owned, **driving)["mesh"]
+    driven = run("mesh_decoder", portrait_mesh=mesh[None], **owned, **driving)
+    meshes = driven["mesh"]
+    np.testing.assert_allclose(driven["corners"], corners_of(torch.from_numpy(meshes)).numpy(), atol=1e-4)
     np.testing.assert_allclose(meshes, model.driving_mesh(portrait, driving).numpy(), atol=1e-4)
     frames = run(
         "generator",

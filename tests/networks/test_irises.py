@@ -102,15 +102,6 @@ def test_an_eye_that_opens_shows_what_the_lids_hid(irises: Irises) -> None:
         np.testing.assert_allclose(drawn[y, x].astype(int), BLUE, atol=25)
 
 
-def test_an_iris_painted_on_the_way_is_cleared_away(irises: Irises) -> None:
-    late, wanted = _mesh(aside=0.03), _mesh(aside=0.22)
-    drawn = irises.draw(_face(late)[None], wanted[None])[0]
-    for iris in (RIGHT_IRIS, LEFT_IRIS):
-        before = _pixels(late)[iris[0]] - (_pixels(wanted)[iris[0]] - _pixels(late)[iris[0]]) * 0.6
-        x, y = np.round(before).astype(int)
-        assert drawn[y, x].astype(int).mean() > np.mean(BLUE) + 0.4 * (np.mean(WHITE) - np.mean(BLUE))
-
-
 def test_shut_eyes_stay_as_they_were_painted(irises: Irises) -> None:
     mesh = _mesh(aside=0.2, opened=0.15)
     painted = _face(mesh)
@@ -134,15 +125,13 @@ def test_whites_do_not_glow(irises: Irises) -> None:
     assert dimmed < 0.65 * before
 
 
-def test_a_blurred_portrait_lends_hardly_any_iris(irises: Irises) -> None:
+def test_dark_glasses_lend_no_iris() -> None:
     mesh, wanted = _mesh(), _mesh(aside=0.2)
-    blurred = Irises(cv2.GaussianBlur(_face(mesh), (0, 0), 6), mesh)
+    brown = np.full((SIZE, SIZE, 3), (40, 20, 10), np.uint8)
     painted = _face(wanted, irises=False)
-    sharp, soft = (
-        np.abs(which.draw(painted[None], wanted[None])[0].astype(int) - painted).max()
-        for which in (irises, blurred)
-    )
-    assert soft < 0.3 * sharp
+    drawn = Irises(brown, mesh).draw(painted[None], wanted[None])[0]
+    for iris in (RIGHT_IRIS, LEFT_IRIS):
+        assert np.ptp(_at(drawn, wanted, iris[0]).astype(int)) < 3, "a white as it was painted, if darker"
 
 
 def test_one_eye_that_lends_no_iris_keeps_the_other_s() -> None:

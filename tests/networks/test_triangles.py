@@ -6,24 +6,37 @@ import numpy as np
 import torch
 
 from pdfgc.face.geometry import MESH_POINTS, apply_pose, canonical_face
-from pdfgc.face.mesh import LEFT_EYE, LIPS_INNER, LIPS_OUTER, RIGHT_EYE
+from pdfgc.face.mesh import LEFT_EYE, LEFT_IRIS, LIPS_INNER, LIPS_OUTER, RIGHT_EYE, RIGHT_IRIS
+from pdfgc.networks.eye_rings import eye_triangles
 from pdfgc.networks.flow import pixel_centres
-from pdfgc.networks.triangles import draw_triangles, seam_triangles, triangle_flow, triangle_maps
+from pdfgc.networks.triangles import (
+    corners_of,
+    draw_triangles,
+    seam_triangles,
+    skin_triangles,
+    triangle_flow,
+    triangle_maps,
+)
 
 SIZE = 128
+IRIS = 0.6
+"""Radius of the irises in cm: lids hide a part of them."""
 
 
 def _meshes(*yaws: float) -> torch.Tensor:
     vertices = canonical_face()["vertices"]
     face = torch.cat([vertices, vertices[: MESH_POINTS - len(vertices)]])
+    for eye, iris in ((RIGHT_EYE, RIGHT_IRIS), (LEFT_EYE, LEFT_IRIS)):
+        rim = torch.tensor([[0, 0, 0], [1, 0, 0], [0, 1, 0], [-1, 0, 0], [0, -1, 0]])  # y up
+        face[list(iris)] = vertices[list(eye)].mean(0) + IRIS * rim
     pose = torch.zeros(len(yaws), 6)
     pose[:, 1], pose[:, 5] = torch.tensor(yaws), 1.2  # fills the picture
     return apply_pose(face.expand(len(yaws), -1, -1), pose)
 
 
 def test_they_are_all_of_the_lips_and_two_rings_about_the_eyes_but_no_opening() -> None:
-    triangles = {frozenset(row) for row in seam_triangles().tolist()}
-    assert len(triangles) == len(seam_triangles()) < 256
+    triangles = {frozenset(row) for row in skin_triangles().tolist()}
+    assert len(triangles) == len(skin_triangles())
     for opening in (LIPS_INNER, RIGHT_EYE, LEFT_EYE):
         assert not any(triangle <= set(opening) for triangle in triangles)
         edges = [{opening[i - 1], opening[i]} for i in range(len(opening))]
@@ -36,9 +49,10 @@ def test_they_are_all_of_the_lips_and_two_rings_about_the_eyes_but_no_opening() 
 def test_they_all_turn_the_same_way() -> None:
     edges = [tuple(row[[i - 1, i]]) for row in seam_triangles() for i in range(3)]
     assert len(set(edges)) == len(edges), "no two triangles run along an edge in the same direction"
-    a, b, c = (_meshes(0.0)[0, seam_triangles()[:, corner]] for corner in range(3))
+    a, b, c = (corners_of(_meshes(0.0))[0, seam_triangles()[:, corner]] for corner in range(3))
     front = torch.linalg.cross(b - a, c - a)[:, 2] > 0
     assert front.float().mean() > 0.95, "a few of the neutral mesh are folded at the corners of the mouth"
+    assert front[: len(eye_triangles())].all()
 
 
 def test_what_turns_away_is_not_drawn() -> None:
@@ -49,10 +63,11 @@ def test_what_turns_away_is_not_drawn() -> None:
 
 def test_what_is_seen_edge_on_is_not_read_far_outside_itself() -> None:
     source, driving = _meshes(0.0), _meshes(0.0)
-    flat, corner = seam_triangles()[100], seam_triangles()[100][2]
+    flat, corner = skin_triangles()[100], skin_triangles()[100][2]
     driving[0, corner, :2] = driving[0, flat[:2], :2].mean(0) + 1e-4
-    assert triangle_maps(source, driving)[0, 101, 6] == 0
-    assert triangle_maps(source, source)[0, 101, 6] == 1
+    row = 1 + len(eye_triangles()) + 100
+    assert triangle_maps(source, driving)[0, row, 6] == 0
+    assert triangle_maps(source, source)[0, row, 6] == 1
 
 
 def test_lips_that_are_to_meet_or_to_part_are_read_inside_their_edge() -> None:
@@ -84,7 +99,7 @@ def test_lids_that_shut_are_read_beyond_the_rim_of_the_eye() -> None:
     opened, shut = _meshes(0.0), _meshes(0.0)
     shut[:, RIGHT_EYE[1:8]] = torch.lerp(shut[:, RIGHT_EYE[:8:-1]], shut[:, RIGHT_EYE[1:8]], 0.2)
     edge = RIGHT_EYE[4]
-    number = int(np.flatnonzero((seam_triangles() == edge).any(1))[0]) + 1
+    number = 1 + len(eye_triangles()) + int(np.flatnonzero((skin_triangles() == edge).any(1))[0])
     x, y = shut[0, edge, :2].tolist()
 
     def read_at(portrait: torch.Tensor) -> float:
@@ -97,8 +112,8 @@ def test_lids_that_shut_are_read_beyond_the_rim_of_the_eye() -> None:
 
 def test_corners_land_where_they_were_in_the_portrait() -> None:
     source, driving = _meshes(0.0), _meshes(0.25)
-    maps = triangle_maps(source, driving)[0, 1:]
-    for number, corners in list(enumerate(seam_triangles().tolist()))[::7]:
+    maps = triangle_maps(source, driving)[0, 1 + len(eye_triangles()) :]
+    for number, corners in list(enumerate(skin_triangles().tolist()))[::7]:
         a, b, c, d, e, f, shown = maps[number]
         if not shown:
             continue

@@ -32,12 +32,13 @@ from pdfgc.face.mesh import (
 from pdfgc.model import Model, Portrait
 from pdfgc.motion import FACTORS
 from pdfgc.networks.codec import REST_POSE, driven_mesh, face_codes
+from pdfgc.networks.eye_rings import eye_triangles
 from pdfgc.networks.hearing import SAMPLE_RATE
 from pdfgc.networks.mesh_decoder import MeshDecoder
 from pdfgc.networks.mesh_warp import MeshWarpGenerator, PortraitFeatures
 from pdfgc.networks.motion import BLENDSHAPES, MeshMotionEncoder
 from pdfgc.networks.sketch import draw_sketches
-from pdfgc.networks.triangles import draw_triangles, seam_triangles
+from pdfgc.networks.triangles import corners_of, draw_triangles, seam_triangles
 
 _MESH = "face mesh in crop units: x right, y down, -1..1 across the head crop, z at the same scale"
 _CODES = {
@@ -47,8 +48,9 @@ _CODES = {
     "pose": f"pitch, yaw, roll (radians), x, y (crop units), log scale; relative to {list(REST_POSE)}",
 }
 _TRIANGLES = (
-    "drawing of the mesh's triangles at lips and lids: number of the nearest one that faces the camera, or 0"
+    "drawing of the triangles at lips, lids and eyes: number of the nearest one that faces the camera, or 0"
 )
+_CORNERS = "the mesh, and points on rings about the irises: the corners of the triangles"
 _SKETCH = "drawing of the mesh, 0..255: face oval, brows, eyes, irises, lips, inside of the mouth"
 _STEPS = (
     "Find the face (MediaPipe Face Landmarker: 478 points, 52 scores) and crop a square "
@@ -59,12 +61,14 @@ _STEPS = (
     "what nobody drives from the portrait's own codes. Codes of drivers are best smoothed in time.",
     "For speech: `hearing` gives features of up to 30 s of sound (let longer sound overlap by 2 s), `speech` the "
     "lip codes at the frames' times.",
-    "For every frame: `mesh_decoder` gives the mesh, draw its sketch and its triangles, `generator` paints. "
+    "For every frame: `mesh_decoder` gives the mesh and the corners of its triangles; draw its sketch and these, "
+    "`generator` paints. "
     "`pdfgc animate` then lays the portrait's irises over the frames (`networks/irises.py`), which no graph does.",
     "A sketch has one channel for each entry of `constants.sketch` in `export.json`: polygons and circles "
     "through those mesh points, filled with 255, anti-aliased; pixel i of n lies at 2 (i + 0.5) / n - 1 crop units.",
-    "The drawing of triangles holds 1, 2, ... for the entries of `constants.triangles`, the farthest drawn first, "
-    "edges sharp; those whose corners turn counterclockwise in the picture (y down) face away and are left out.",
+    "The drawing of triangles holds 1, 2, ... for the entries of `constants.triangles`, whose numbers are points of "
+    "`corners`; first `constants.triangles_inside_eyes` of them, then the others over these, the farthest first, "
+    "edges sharp. Those whose corners turn counterclockwise in the picture (y down) face away and are left out.",
 )
 
 
@@ -103,6 +107,7 @@ def constants(model: Model) -> dict[str, Any]:
             {"channel": "mouth", "fill": [LIPS_INNER]},
         ],
         "triangles": seam_triangles().tolist(),
+        "triangles_inside_eyes": len(eye_triangles()),
         "steps": _STEPS,
     }
 
@@ -147,7 +152,7 @@ def mesh_decoder_graph(model: Model) -> Graph:
         "for every frame",
         _MeshDecoder(model.decoder),
         (Input("portrait_mesh", f"the portrait's {_MESH}", _meshes(1)), *own, *driving),
-        (Output("mesh", _MESH, {0: "frames"}),),
+        (Output("mesh", _MESH, {0: "frames"}), Output("corners", _CORNERS, {0: "frames"})),
     )
 
 
@@ -218,17 +223,18 @@ class _MeshDecoder(nn.Module):
         super().__init__()
         self.decoder = decoder
 
-    def forward(self, portrait_mesh: Tensor, *codes: Tensor) -> Tensor:
-        """The portrait's mesh and codes, then the driving ones, each in the order of `FACTORS`."""
+    def forward(self, portrait_mesh: Tensor, *codes: Tensor) -> tuple[Tensor, Tensor]:
+        """Of the portrait's mesh and codes, then the driving ones, each in the order of `FACTORS`."""
         count = len(FACTORS)
         driving = dict(zip(FACTORS, codes[count:], strict=True))
         frames = driving["pose"].shape[0]
         own = {name: code.expand(frames, -1) for name, code in zip(FACTORS, codes[:count], strict=True)}
         pose = fit_pose(portrait_mesh)
         canonical = remove_pose(portrait_mesh, pose)
-        return driven_mesh(
+        mesh = driven_mesh(
             self.decoder, canonical.expand(frames, -1, -1), pose.expand(frames, -1), own, driving
         )
+        return mesh, corners_of(mesh)
 
 
 class _Generator(nn.Module):

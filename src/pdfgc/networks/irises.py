@@ -1,10 +1,10 @@
 """Irises carried from the portrait into painted frames: round, whole, and where the driving mesh has them.
 
-The painter learns eyes from a few pixels. Where a driver's eyes open wider than the portrait's, or look far aside, it
-paints half an iris in a white that glows. What an iris looks like the portrait shows, so there it is laid over the
-painted frame as a disc: what its lids hide is filled with the colours that the disc has elsewhere at the same distance
-from the middle. Where the eyes look in the picture as the portrait's do, nothing is touched; a head that turns by ten
-degrees and more counts as looking aside.
+Triangles carry what the portrait shows of an iris to where the eyes look (`eye_rings`); what its lids hide they draw
+out, and the painter, which learns eyes from a few pixels, leaves it so. Where a driver's eyes look up or down, or
+open wider than the portrait's, the iris is therefore laid over the painted frame as a disc: what the lids hide is
+filled with the colours that the disc has elsewhere at the same distance from the middle. Where the eyes look in the
+picture as the portrait's do, nothing is touched; a head that turns by a few degrees counts as looking aside.
 
 Points are `[478, 2]` in pixels. A place on a disc is given in its own axes: the middle is (0, 0), the rim has length 1.
 """
@@ -39,11 +39,11 @@ _RIM = (0.85, 1.05)
 _SEEN = (0.25, 0.37)
 """Shares of its disc that a portrait has to show: below the first its iris is not used, from the second on fully."""
 
-_SHARP = (0.35, 0.5)
-"""Of the step from iris to white, the part that a portrait makes at the rim. A blurred one takes half an eye for it;
-a disc cut out of that would have an edge that nothing else in the face has."""
+_CONTRAST = (1.1, 1.3)
+"""How much brighter than an iris its white has to be: below the first it is not used, from the second on fully. Behind
+dark glasses, and where the tracker only guesses, there is no such thing."""
 
-_LOOKS_ASIDE = (0.015, 0.045)
+_LOOKS_ASIDE = (0.004, 0.02)
 """How far the gaze has moved from the portrait's, in eye widths, where irises begin to be laid over and fully are."""
 
 _OPENS = (1.1, 1.3)
@@ -61,9 +61,6 @@ _LID_EDGE = 0.08
 
 _WHITER = 1.35
 """How much brighter than the portrait's the whites of a frame may be."""
-
-_CLEARING = 0.7
-"""How far a painted iris is cleared away beside the one that is laid over."""
 
 _LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 _OVERSAMPLING = 4
@@ -177,7 +174,6 @@ class Irises:
         places = disc.inside(np.stack([across, down], -1).astype(np.float64))
         distance = np.linalg.norm(places, axis=-1)
         self._dim_whites(part, between, distance)
-        part += _clearing(part, between, eye, points, disc, places)
         share = eye.trust * between * (1 - _ramp(distance, _RIM))
         grid = ((places + _REACH) * ((_SIDE - 1) / (2 * _REACH))).astype(np.float32)
         iris = _sample(eye.picture, grid, cv2.INTER_LINEAR)
@@ -196,34 +192,6 @@ class Irises:
             part *= (1 + (self._whitest / whitest - 1) * between * bright)[..., None]
 
 
-def _clearing(
-    part: np.ndarray, between: np.ndarray, eye: _Eye, points: np.ndarray, disc: _Disc, places: np.ndarray
-) -> np.ndarray:
-    """What has to be added to `part [h, w, 3]` to clear away what was painted of an iris beside the disc.
-
-    On the way from where the portrait has its iris, dark pixels become white of the eye.
-    """
-    distance = np.linalg.norm(places, axis=-1)
-    inner = between * _ramp(cv2.GaussianBlur(between, (0, 0), 0.8), (0.6, 0.9))
-    white = (inner > 0.3) & (distance > 1.15)
-    if np.count_nonzero(white) < 5:
-        return np.zeros_like(part)
-    brightness = part @ _LUMINANCE
-    bright = white & (brightness >= np.percentile(brightness[white], 65))
-    colour = part[bright].mean(0)
-    start, end = points[eye.loop[0]], points[eye.loop[8]]
-    along = end - start
-    gaze = eye.look.gaze
-    before = (start + end) / 2 + gaze[0] * along + gaze[1] * np.array([along[1], -along[0]])
-    way = disc.inside(before)
-    nearest = np.clip(places @ way / (way @ way + 1e-9), 0, 1)[..., None] * way
-    on_the_way = 1 - _ramp(np.linalg.norm(places - nearest, axis=-1), (1.05, 1.35))
-    dark = 1 - _ramp(brightness / max(float(colour @ _LUMINANCE), 1.0), (0.55, 0.85))
-    share = _CLEARING * eye.trust * inner * on_the_way * dark * _ramp(distance, (0.9, 1.1))
-    cleared: np.ndarray = (colour - part) * share[..., None]
-    return cleared
-
-
 def _see(
     picture: np.ndarray, points: np.ndarray, loop: tuple[int, ...], iris: tuple[int, ...]
 ) -> _Eye | None:
@@ -240,7 +208,7 @@ def _see(
     rings = _rings(seen, shown > 0.5, distance)
     if rings is None:
         return None
-    trust = float(_ramp(shown[distance < 0.9].mean(), _SEEN) * _ramp(_sharpness(rings), _SHARP))
+    trust = float(_ramp(shown[distance < 0.9].mean(), _SEEN) * _ramp(_contrast(rings), _CONTRAST))
     mixed = shown[..., None] * seen.astype(np.float32) + (1 - shown[..., None]) * rings
     return _Eye(loop, iris, _look(points, loop, iris), disc.narrowness, mixed.astype(np.float32), trust)
 
@@ -266,14 +234,12 @@ def _rings(seen: np.ndarray, shown: np.ndarray, distance: np.ndarray) -> np.ndar
     return np.stack([np.interp(at, known, colours[:, channel]) for channel in range(3)], -1)
 
 
-def _sharpness(rings: np.ndarray) -> float:
-    """Part of the step from the iris to the white that lies at the rim, of what `_rings` gives."""
-    middle = (_SIDE - 1) / 2
-    line = rings[int(middle), int(middle) :] @ _LUMINANCE  # outwards
-    inside, before, behind, outside = np.interp(
-        np.array([0.5, 0.85, 1.15, _REACH]) * middle / _REACH, range(len(line)), line
-    )
-    return float((behind - before) / max(outside - inside, 5.0))
+def _contrast(rings: np.ndarray) -> float:
+    """How much brighter the white is than the iris, of what `_rings` gives."""
+    middle = _SIDE // 2
+    line = rings[middle, middle:] @ _LUMINANCE  # outwards
+    inside, outside = np.interp(np.array([0.5, _REACH]) * middle / _REACH, range(len(line)), line)
+    return float(outside / max(inside, 1.0))
 
 
 def _white_of(

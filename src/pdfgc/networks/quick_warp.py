@@ -72,7 +72,7 @@ class QuickGenerator:
             flows: `MeshWarpGenerator.flows` of T frames.
             source_sketch: `[1, SKETCH_CHANNELS, S, S]` of the portrait's mesh, 0..1.
             sketches: `[T, SKETCH_CHANNELS, S, S]` uint8 of the driving meshes.
-            triangles: `[T, S, S]` uint8 of the driving meshes, see `triangles.draw_triangles`.
+            triangles: `[T, S, S]` int16 of the driving meshes, see `triangles.draw_triangles`.
 
         Returns:
             `[T, S, S, 3]` uint8.
@@ -225,10 +225,10 @@ class _Context:
 
 
 class _Seams:
-    """The flow inside the triangles of lips and lids, as `triangles.triangle_flow`, where the portrait shows them.
+    """The flow inside the triangles, as `triangles.triangle_flow`, where the portrait shows them.
 
     Args:
-        drawn: `[B, S, S]` uint8 from `draw_triangles`.
+        drawn: `[B, S, S]` int16 from `draw_triangles`.
         maps: `[B, 1 + T, 7]` from `triangle_maps`.
     """
 
@@ -236,7 +236,7 @@ class _Seams:
         phases = in_phases(drawn)
         places = np.flatnonzero(phases)
         frame, place = np.divmod(places, phases[0].size)
-        rows = maps[torch.from_numpy(frame), torch.from_numpy(phases.flat[places]).long()]
+        rows = maps[torch.from_numpy(frame), torch.from_numpy(phases.flat[places].astype(np.int64))]
         there = rows[:, 6] > 0.5
         self._frame, self._place = torch.from_numpy(frame)[there], torch.from_numpy(place)[there]
         x, y = centres_in_phases(drawn.shape[-1]).flatten(1)[:, self._place]

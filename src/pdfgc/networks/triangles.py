@@ -1,8 +1,9 @@
-"""The mesh's own triangles about lips and lids: where the flow has to break.
+"""Triangles of lips, lids and eyes: where the flow has to break.
 
 The flow of `flow.py` is smooth over some pixels. Where a mouth shuts over teeth or a lid over an eye, the truth is not:
 the two lips meet in a line, and what lay between them is gone. There every triangle of the mesh carries its pixels
-from the portrait exactly (a piecewise affine warp). The inside of the mouth and the eyes themselves have no triangles.
+from the portrait exactly (a piecewise affine warp). Inside an eye, where the iris moves and the lids do not,
+triangles are laid over rings of points about the iris (`eye_rings`). The inside of the mouth has none.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from pdfgc.face.geometry import canonical_face, lid_gap
 from pdfgc.face.mesh import FACE_OVAL, LEFT_EYE, LIPS_INNER, LIPS_OUTER, RIGHT_EYE
+from pdfgc.networks.eye_rings import eye_triangles, eyes_hold, ring_places, with_rings, within_lids
 
 _LID_RINGS = 2
 """Rings of triangles about an eye's opening: the lids and their creases."""
@@ -44,10 +46,21 @@ _LEAST_HEIGHT = 0.002
 wide, and read far outside itself."""
 
 
+_LEAST_EYE_HEIGHT = 0.0002
+"""The same inside an eye, whose triangles are small, meet without gaps and never lie far from where they are read. One
+that is folded in the portrait is read all the same: else a dot of the iris would be left in the white."""
+
+
 @cache
 def seam_triangles() -> np.ndarray:
-    """`[T, 3]` mesh points of the triangles of both lips and about both eyes, T < 256; front faces turn clockwise
-    in pictures (y down)."""
+    """`[T, 3]` corners, out of those of `corners_of`: `eye_triangles`, then `skin_triangles`."""
+    return np.concatenate([eye_triangles(), skin_triangles()])
+
+
+@cache
+def skin_triangles() -> np.ndarray:
+    """`[T, 3]` mesh points of the triangles of both lips and about both eyes; front faces turn clockwise in pictures
+    (y down)."""
     triangles = canonical_face()["triangles"].long().numpy()
     lips = _within(triangles, _lip_points(triangles)) & ~_within(triangles, set(LIPS_INNER))
     lids = np.zeros(len(triangles), bool)
@@ -95,22 +108,31 @@ def draw_triangles(meshes: np.ndarray, size: int) -> np.ndarray:
         size: side of the drawing in pixels.
 
     Returns:
-        `[T, size, size]` uint8: 1 + the number of the nearest triangle that faces the camera, 0 where there is none.
+        `[T, size, size]` int16: 1 + the number of the nearest triangle that faces the camera, 0 where there is none.
+        Those of the lids lie over those of the eyes.
     """
-    drawn = np.zeros((len(meshes), size, size), np.uint8)
-    for mesh, canvas in zip(np.asarray(meshes, np.float64), drawn, strict=True):
-        _draw(mesh, canvas)
+    drawn = np.zeros((len(meshes), size, size), np.int16)
+    every = corners_of(torch.from_numpy(np.asarray(meshes, np.float32)))
+    for points, canvas in zip(every.double().numpy(), drawn, strict=True):
+        _draw(points, canvas)
     return drawn
 
 
-def _draw(mesh: np.ndarray, canvas: np.ndarray) -> None:
+def corners_of(driving: Tensor) -> Tensor:
+    """What the triangles are drawn between: `[B, 478, 3]` meshes and the rings about their irises, `[B, 542, 3]`."""
+    return with_rings(driving, ring_places(driving))
+
+
+def _draw(points: np.ndarray, canvas: np.ndarray) -> None:
     size = len(canvas)
-    corners = mesh[seam_triangles()]
+    corners = points[seam_triangles()]
     pixels = (corners[..., :2] + 1) * (size / 2) - 0.5
-    points = np.round(np.clip(pixels, -4 * size, 4 * size) * (1 << _SUBPIXEL_BITS)).astype(np.int32)
+    fixed = np.round(np.clip(pixels, -4 * size, 4 * size) * (1 << _SUBPIXEL_BITS)).astype(np.int32)
     front = np.flatnonzero(_doubled_areas(corners) > 0)
-    for number in front[np.argsort(-corners[front, :, 2].mean(1))]:  # the nearest last
-        cv2.fillConvexPoly(canvas, points[number], int(number) + 1, cv2.LINE_8, _SUBPIXEL_BITS)
+    depth = corners[front, :, 2].mean(1)
+    of_skin = front >= len(eye_triangles())
+    for number in front[np.lexsort((-depth, of_skin))]:  # the nearest last
+        cv2.fillConvexPoly(canvas, fixed[number], int(number) + 1, cv2.LINE_8, _SUBPIXEL_BITS)
 
 
 def triangle_maps(source: Tensor, driving: Tensor) -> Tensor:
@@ -123,12 +145,11 @@ def triangle_maps(source: Tensor, driving: Tensor) -> Tensor:
         `[B, 1 + T, 7]`, the row 0 for pixels without a triangle: six numbers `a b c d e f` with offset
         `(a x + b y + c, d x + e y + f)` in crop units, and 1 if the portrait shows the triangle, else 0.
     """
-    source = _inset_lids(_inset_lips(source, driving), driving)
-    numbers = torch.from_numpy(seam_triangles()).to(source.device)
-    to, come = driving[:, numbers, :2], source[:, numbers, :2]
+    to, come = _corners(source, driving)
     origin, first, second = to[:, :, 0], to[:, :, 1] - to[:, :, 0], to[:, :, 2] - to[:, :, 0]
     area = _cross(first, second)
-    broad = area > _LEAST_HEIGHT * _longest_side(first, second)
+    longest = _longest_side(first, second)
+    broad = area > _LEAST_HEIGHT * longest
     safe = torch.where(broad, area, torch.ones_like(area))[..., None]
     moved_first = come[:, :, 1] - come[:, :, 0] - first
     moved_second = come[:, :, 2] - come[:, :, 0] - second
@@ -137,9 +158,24 @@ def triangle_maps(source: Tensor, driving: Tensor) -> Tensor:
     along_y = (moved_second * first[..., :1] - moved_first * second[..., :1]) / safe
     rest = come[:, :, 0] - origin - along_x * origin[..., :1] - along_y * origin[..., 1:]
     seen = _cross(come[:, :, 1] - come[:, :, 0], come[:, :, 2] - come[:, :, 0]) > 0
-    shown = (seen & broad).to(source.dtype)
+    inside_eyes = len(eye_triangles())
+    hold = (eyes_hold(source) & eyes_hold(driving)).repeat_interleave(inside_eyes // 2, 1)
+    hold = hold & (area[:, :inside_eyes] > _LEAST_EYE_HEIGHT * longest[:, :inside_eyes])
+    shown = torch.cat([hold, (seen & broad)[:, inside_eyes:]], 1).to(source.dtype)
     maps = torch.stack([along_x, along_y, rest], -1).flatten(-2)  # [B, T, 2 x 3]: of x, then of y
     return F.pad(torch.cat([maps, shown[..., None]], -1), (0, 0, 1, 0))
+
+
+def _corners(source: Tensor, driving: Tensor) -> tuple[Tensor, Tensor]:
+    """Corners of every triangle in the driving frame and in the portrait, `[B, T, 3, 2]`."""
+    kinds = (eye_triangles(), skin_triangles())
+    eyes, skin = (torch.from_numpy(numbers).to(source.device) for numbers in kinds)
+    places = ring_places(driving)
+    skin_of_source = _inset_lids(_inset_lips(source, driving), driving)
+    to = with_rings(driving, places)[:, torch.cat([eyes, skin]), :2]
+    rings = with_rings(source, within_lids(places, source))
+    come = torch.cat([rings[:, eyes, :2], skin_of_source[:, skin, :2]], 1)
+    return to, come
 
 
 def _inset_lips(source: Tensor, driving: Tensor) -> Tensor:
