@@ -140,6 +140,11 @@ def apply_pose(canonical: Tensor, pose: Tensor) -> Tensor:
     return head_axes * canonical.new_tensor(_FLIP)
 
 
+def cross(a: Tensor, b: Tensor) -> Tensor:
+    """`[...]` twice the signed area between two vectors of the plane, `[..., 2]`; positive from x to y."""
+    return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
+
+
 def lid_gap(mesh: Tensor, eye: tuple[int, ...]) -> Tensor:
     """The gap in the middle of an eye's lids over the eye's width.
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pdfgc.face.geometry import MESH_POINTS
+from pdfgc.face.geometry import MESH_POINTS, cross
 from pdfgc.face.mesh import LEFT_EYE, LEFT_IRIS, RIGHT_EYE, RIGHT_IRIS
 
 _RINGS = (0.6, 1.15)
@@ -103,8 +103,8 @@ def eyes_hold(mesh: Tensor) -> Tensor:
     for eye, iris in _EYES:
         middle, axes = _disc(mesh, iris)
         lids = mesh[:, list(eye), :2] - middle[:, None]
-        turns = _cross(lids, lids.roll(-1, 1))
-        broad = _cross(axes[..., 0], axes[..., 1]).abs() > _LEAST_DISC
+        turns = cross(lids, lids.roll(-1, 1))
+        broad = cross(axes[..., 0], axes[..., 1]).abs() > _LEAST_DISC
         inside.append(((turns > 0).all(1) | (turns < 0).all(1)) & broad)
     return torch.stack(inside, 1)
 
@@ -117,11 +117,11 @@ def _disc(mesh: Tensor, iris: tuple[int, ...]) -> tuple[Tensor, Tensor]:
 
 def _on_disc(points: Tensor, middle: Tensor, axes: Tensor) -> Tensor:
     """Points `[B, N, 2]` in half axes of a disc, from its middle."""
-    area = _cross(axes[..., 0], axes[..., 1])
+    area = cross(axes[..., 0], axes[..., 1])
     area = torch.where(area.abs() > _LEAST_DISC, area, torch.ones_like(area))[:, None]
     offset = points - middle[:, None]
     across, down = axes[:, None, :, 0], axes[:, None, :, 1]
-    return torch.stack([_cross(offset, down) / area, _cross(across, offset) / area], -1)
+    return torch.stack([cross(offset, down) / area, cross(across, offset) / area], -1)
 
 
 def _reach(lids: Tensor, directions: Tensor) -> Tensor:
@@ -136,13 +136,9 @@ def _reach(lids: Tensor, directions: Tensor) -> Tensor:
     """
     start, side = lids[:, None], (lids.roll(-1, 1) - lids)[:, None]
     ray = directions[:, :, None]
-    slant = _cross(ray, side)
+    slant = cross(ray, side)
     parallel = slant.abs() < 1e-9
     slant = torch.where(parallel, torch.ones_like(slant), slant)
-    distance, along = _cross(start, side) / slant, _cross(start, ray) / slant
+    distance, along = cross(start, side) / slant, cross(start, ray) / slant
     met = ~parallel & (distance > 0) & (along >= -1e-4) & (along <= 1 + 1e-4)
     return torch.where(met, distance, torch.zeros_like(distance)).amax(-1)
-
-
-def _cross(a: Tensor, b: Tensor) -> Tensor:
-    return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]

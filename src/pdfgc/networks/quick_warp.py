@@ -37,7 +37,7 @@ from pdfgc.networks.mesh_warp import (
 from pdfgc.networks.phases import PHASES, centres_in_phases, double_in_phases, from_phases, in_phases
 from pdfgc.networks.sketch import SKETCH_CHANNELS
 from pdfgc.networks.winograd import WinogradConv
-from pdfgc.networks.winograd_steps import TILE, Finish
+from pdfgc.networks.winograd_steps import Finish
 
 _SLOPE = 0.1
 _WINOGRAD_CHANNELS, _WINOGRAD_SIDE = 96, 16
@@ -202,7 +202,7 @@ class _Residual:
         self._biases = block.get_parameter("first.0.bias"), block.get_parameter("second.bias")
 
     def __call__(self, x: Tensor) -> Tensor:
-        if self._quick is None or x.shape[-1] < _WINOGRAD_SIDE or x.shape[-1] % TILE:
+        if self._quick is None or x.shape[-1] < _WINOGRAD_SIDE:
             return self._block(x)
         first, second = self._quick
         x = x.permute(0, 2, 3, 1)

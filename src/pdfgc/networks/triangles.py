@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pdfgc.face.geometry import canonical_face, lid_gap
+from pdfgc.face.geometry import canonical_face, cross, lid_gap
 from pdfgc.face.mesh import FACE_OVAL, LEFT_EYE, LIPS_INNER, LIPS_OUTER, RIGHT_EYE
 from pdfgc.networks.eye_rings import eye_triangles, eyes_hold, ring_places, with_rings, within_lids
 
@@ -44,11 +44,6 @@ _LEAST_LID_GAP = 0.1
 _LEAST_HEIGHT = 0.002
 """Height in crop units, a quarter of a pixel of 256, under which a triangle is seen edge-on: it would be drawn a pixel
 wide, and read far outside itself."""
-
-
-_LEAST_EYE_HEIGHT = 0.0002
-"""The same inside an eye, whose triangles are small, meet without gaps and never lie far from where they are read. One
-that is folded in the portrait is read all the same: else a dot of the iris would be left in the white."""
 
 
 @cache
@@ -147,20 +142,21 @@ def triangle_maps(source: Tensor, driving: Tensor) -> Tensor:
     """
     to, come = _corners(source, driving)
     origin, first, second = to[:, :, 0], to[:, :, 1] - to[:, :, 0], to[:, :, 2] - to[:, :, 0]
-    area = _cross(first, second)
-    longest = _longest_side(first, second)
-    broad = area > _LEAST_HEIGHT * longest
-    safe = torch.where(broad, area, torch.ones_like(area))[..., None]
+    area = cross(first, second)
+    broad = area > _LEAST_HEIGHT * _longest_side(first, second)
+    safe = torch.where(broad, area, torch.full_like(area, torch.inf))[
+        ..., None
+    ]  # what is thin goes with its origin
     moved_first = come[:, :, 1] - come[:, :, 0] - first
     moved_second = come[:, :, 2] - come[:, :, 0] - second
     # p = origin + u first + v second; u, v by Cramer's rule; offset = (come - to)(origin) + u moved_1 + v moved_2
     along_x = (moved_first * second[..., 1:] - moved_second * first[..., 1:]) / safe
     along_y = (moved_second * first[..., :1] - moved_first * second[..., :1]) / safe
     rest = come[:, :, 0] - origin - along_x * origin[..., :1] - along_y * origin[..., 1:]
-    seen = _cross(come[:, :, 1] - come[:, :, 0], come[:, :, 2] - come[:, :, 0]) > 0
+    seen = cross(come[:, :, 1] - come[:, :, 0], come[:, :, 2] - come[:, :, 0]) > 0
+    # Inside an eye thin and folded ones are shown, too: else a dot of the iris would be left in the white.
     inside_eyes = len(eye_triangles())
     hold = (eyes_hold(source) & eyes_hold(driving)).repeat_interleave(inside_eyes // 2, 1)
-    hold = hold & (area[:, :inside_eyes] > _LEAST_EYE_HEIGHT * longest[:, :inside_eyes])
     shown = torch.cat([hold, (seen & broad)[:, inside_eyes:]], 1).to(source.dtype)
     maps = torch.stack([along_x, along_y, rest], -1).flatten(-2)  # [B, T, 2 x 3]: of x, then of y
     return F.pad(torch.cat([maps, shown[..., None]], -1), (0, 0, 1, 0))
@@ -223,10 +219,6 @@ def _lip_gap(mesh: Tensor) -> Tensor:
 def _longest_side(first: Tensor, second: Tensor) -> Tensor:
     """Of triangles with two sides `[..., 2]` from one corner."""
     return torch.stack([first, second, second - first]).norm(dim=-1).amax(0)
-
-
-def _cross(a: Tensor, b: Tensor) -> Tensor:
-    return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
 
 
 def triangle_flow(drawn: Tensor, maps: Tensor, pixels: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ from typing import Protocol
 from torch import Tensor
 
 TILE = 4
-"""Neighbouring outputs that share their products."""
+"""Neighbours along an axis that share their products: inputs where a map doubles, F(4, 2), and outputs of F(4, 3)."""
 
 
 @dataclass(frozen=True)
