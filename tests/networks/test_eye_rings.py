@@ -102,3 +102,12 @@ def test_an_iris_seen_edge_on_moves_nothing_and_its_points_are_finite() -> None:
     assert torch.isfinite(triangle_maps(flat, _mesh())).all()
     half = len(eye_triangles()) // 2
     assert triangle_maps(flat, _mesh())[0, 1 : 1 + half, 6].sum() == 0
+
+
+def test_a_lid_that_curls_about_a_corner_does_not_lose_the_eye() -> None:
+    """As trackers draw wide eyes: from the iris two points of the loop stand in the wrong order."""
+    curled = _mesh()
+    eye = list(RIGHT_EYE)
+    curled[:, eye[1], :2] = torch.lerp(curled[:, eye[0], :2], curled[:, eye[15], :2], 0.4)
+    assert eyes_hold(curled).all()
+    assert _flow(curled, curled)[1].sum() > 100

@@ -103,9 +103,13 @@ def eyes_hold(mesh: Tensor) -> Tensor:
     for eye, iris in _EYES:
         middle, axes = _disc(mesh, iris)
         lids = mesh[:, list(eye), :2] - middle[:, None]
-        turns = cross(lids, lids.roll(-1, 1))
+        after = lids.roll(-1, 1)
+        passes = (lids[..., 1] > 0) != (
+            after[..., 1] > 0
+        )  # sides that a ray to the right may meet, and those it does
+        met = passes & (cross(lids, after) * (after[..., 1] - lids[..., 1]) > 0)
         broad = cross(axes[..., 0], axes[..., 1]).abs() > _LEAST_DISC
-        inside.append(((turns > 0).all(1) | (turns < 0).all(1)) & broad)
+        inside.append((met.sum(1) % 2 == 1) & broad)
     return torch.stack(inside, 1)
 
 
