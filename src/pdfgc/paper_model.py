@@ -27,6 +27,7 @@ from pdfgc.model_parts import check_crop, count_weights, fingerprint, load_parts
 from pdfgc.motion import FACTORS, MotionTrack
 from pdfgc.networks.paper.build import make_appearance, make_generator, make_motion, make_speech
 from pdfgc.networks.paper.painter import Painter
+from pdfgc.networks.paper.quick_motion import QuickTrunk
 from pdfgc.networks.speech_mel import MelHearing
 from pdfgc.parallel import Threads
 from pdfgc.training.results import Result
@@ -173,8 +174,8 @@ class PaperModel:
     @torch.inference_mode()
     def encode_pictures(self, crops: np.ndarray) -> dict[str, np.ndarray]:
         """Motion codes of `[T, S, S, 3]` uint8: `{factor: [T, D]}` float32, gains applied."""
-        firsts = range(0, len(crops), _PICTURES_AT_ONCE)
-        pieces = [crops[first : first + _PICTURES_AT_ONCE] for first in firsts]
+        at_once = min(_PICTURES_AT_ONCE, max(1, -(-len(crops) // torch.get_num_threads())))
+        pieces = [crops[first : first + at_once] for first in range(0, len(crops), at_once)]
         parts = (
             list(map(self._look, pieces)) if self._threads is None else self._threads.map(self._look, pieces)
         )
@@ -186,8 +187,7 @@ class PaperModel:
     @torch.inference_mode()
     def _look(self, crops: np.ndarray) -> dict[str, Tensor]:
         with fast_autocast(self.device):
-            codes: dict[str, Tensor] = self.motion(self._pictures(crops))
-        return codes
+            return self.motion.codes(self._trunk(self._pictures(crops)))
 
     @torch.inference_mode()
     def encode_speech(self, wave: Iterable[np.ndarray], fps: Fraction) -> Iterator[np.ndarray]:
@@ -265,6 +265,13 @@ class PaperModel:
     @cached_property
     def _threads(self) -> Threads | None:
         return Threads() if self.device.type == "cpu" else None
+
+    @cached_property
+    def _trunk(self) -> Callable[[Tensor], Tensor]:
+        """E_mot's trunk in the way that is fastest here."""
+        trunk = self.motion.model
+        is_float32 = self.device.type == "cpu" and half_precision("cpu") is None
+        return QuickTrunk(trunk) if is_float32 and QuickTrunk.pays() else trunk
 
     @cached_property
     def paint(self) -> Callable[[Tensor, Tensor], Tensor]:

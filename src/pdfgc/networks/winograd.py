@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pdfgc.networks.winograd_compiled import CompiledSteps
-from pdfgc.networks.winograd_steps import TILE, Finish, Steps
+from pdfgc.networks.winograd_steps import TILE, Finish, Readout, Start, Steps
 from pdfgc.networks.winograd_torch import TorchSteps
 
 _TWO = ((1 / 2, 0), (-1 / 2, -1 / 2), (-1 / 6, 1 / 6), (1 / 6, 1 / 3), (0, 1))
@@ -40,25 +40,54 @@ class WinogradConv:
         moved = torch.einsum("ia,jb,ocab->jico", taps, taps, weight.double())
         self._weight = self._steps.laid_out(moved.float().flatten(0, 1))
 
-    def __call__(self, x: Tensor, scale: Tensor | None = None, finish: Finish | None = None) -> Tensor:
+    def __call__(
+        self,
+        x: Tensor,
+        start: Start | None = None,
+        finish: Finish | None = None,
+        *,
+        out: Tensor | None = None,
+        readout: Readout | None = None,
+    ) -> Tensor:
         """Convolves.
 
         Args:
-            x: `[B, H, W, in]` float32.
-            scale: `[B, in]`, factors on the input's channels.
+            x: `[B, H, W, in]` float32; may be some channels of a wider map.
+            start: of the input.
             finish: of the output.
+            out: where the output goes, `[B, H, W, out]`, which may be some channels of a wider map.
+            readout: of the output.
 
         Returns:
             `[B, H, W, out]`.
         """
         steps, finish = self._steps, finish or Finish()
         batch, height, width, _ = x.shape
-        out = x.new_empty(batch, height, width, self._outputs)
+        if out is None:
+            out = x.new_empty(batch, height, width, self._outputs)
         for rows in _strips(height, batch * width, steps.conv_tile, steps.strip_pixels):
-            factors = steps.conv_factors(x, rows, scale)
+            factors = steps.conv_factors(x, rows, start)
             products = steps.products(factors, self._weight, self._outputs)
-            steps.conv_output(products, rows, finish, out)
+            steps.conv_output(products, rows, finish, out, readout)
         return out
+
+
+class PointwiseConv:
+    """A convolution of one pixel, which is one product of the kind that Winograd's way consists of.
+
+    Args:
+        weight: `[out, in, 1, 1]` float32, on the CPU.
+    """
+
+    def __init__(self, weight: Tensor) -> None:
+        self._outputs = len(weight)
+        self._steps = best_steps()
+        self._weight = self._steps.laid_out(weight[:, :, 0, 0].T[None])
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """`[B, H, W, in]` float32 to `[B, H, W, out]`."""
+        products = self._steps.products(x.flatten(0, 2)[None], self._weight, self._outputs)
+        return products.view(*x.shape[:3], self._outputs)
 
 
 class WinogradDoubling:
@@ -81,14 +110,14 @@ class WinogradDoubling:
         plain = taps[None, :, :, 1, 1]
         self._steps = best_steps()
         self._weights = [self._steps.laid_out(weight.float()) for weight in (both, down, across, plain)]
-        self._last_row, self._last_column = _laid_out_line(taps[:, :, 2]), _laid_out_line(taps[..., 2])
+        self._last_row, self._last_column = (self._of_line(line) for line in (taps[:, :, 2], taps[..., 2]))
 
-    def __call__(self, x: Tensor, scale: Tensor | None = None, finish: Finish | None = None) -> Tensor:
+    def __call__(self, x: Tensor, start: Start | None = None, finish: Finish | None = None) -> Tensor:
         """Convolves and filters.
 
         Args:
             x: `[B, H, W, in]` float32; without a copy where H and W are multiples of 4.
-            scale: `[B, in]`, factors on the input's channels.
+            start: of the input.
             finish: of the output.
 
         Returns:
@@ -98,27 +127,43 @@ class WinogradDoubling:
         batch, height, width, _ = x.shape
         below, right = -height % TILE, -width % TILE
         if below or right:
-            whole = self(_padded(x, below, right), scale, _of_padded(finish, below, right))
+            begun = _started(x, start)  # what is added is zero, whatever the start would make of it
+            whole = self(_padded(begun, below, right), None, _of_padded(finish, below, right))
             return whole[:, : 2 * height, : 2 * width]
         out = x.new_empty(batch, 2 * height, 2 * width, self._outputs)
         kept = x.new_zeros(batch, 3, 2 * width + 3, self._outputs)
         for rows in _strips(height, batch * width, TILE, steps.strip_pixels):
-            factors = steps.doubling_factors(x, rows, scale)
+            factors = steps.doubling_factors(x, rows, start)
             products = [
                 steps.products(sort, weight, self._outputs)
                 for sort, weight in zip(factors, self._weights, strict=True)
             ]
-            edge = self._of_column(x, rows, scale)
+            edge = self._of_column(x, rows, start)
             steps.doubling_output(products, edge, kept, rows, finish, out)
-        steps.doubling_end(kept, _spread(_scaled(x[:, -1], scale), self._last_row), finish, out)
+        steps.doubling_end(kept, self._spread(_started(x[:, -1:], start)[:, 0], self._last_row), finish, out)
         return out
 
-    def _of_column(self, x: Tensor, rows: slice, scale: Tensor | None) -> Tensor:
+    def _of_column(self, x: Tensor, rows: slice, start: Start | None) -> Tensor:
         """The doubled map's last column `[B, 2 h, out]`, from the input's last and the row above these."""
         before = max(rows.start - 1, 0)
-        column = _spread(_scaled(x[:, before : rows.stop, -1], scale), self._last_column)
+        column = self._spread(_started(x[:, before : rows.stop, -1:], start)[:, :, 0], self._last_column)
         first = 2 * (rows.start - before)
         return column[:, first : first + 2 * (rows.stop - rows.start)].contiguous()
+
+    def _of_line(self, taps: Tensor) -> Tensor:
+        """A transposed convolution `[in, out, 3]` as `_spread` takes it."""
+        return self._steps.laid_out(taps.transpose(1, 2).flatten(1).float()[None])
+
+    def _spread(self, x: Tensor, weight: Tensor) -> Tensor:
+        """`[B, L, in]` under a transposed convolution of stride 2: `[B, 2 L + 1, out]`.
+
+        One matrix product: torch's own convolution would lay its weights out anew in each call, which costs more.
+        """
+        taps = self._steps.products(x.flatten(0, 1)[None], weight, 3 * self._outputs)
+        even, odd, next_even = taps.view(*x.shape[:2], 3, self._outputs).unbind(2)
+        spread = F.pad(torch.stack([even, odd], 2).flatten(1, 2), (0, 0, 0, 1))
+        spread[:, 2::2] += next_even
+        return spread
 
 
 @cache
@@ -134,29 +179,20 @@ def _padded(x: Tensor, below: int, right: int) -> Tensor:
 
 def _of_padded(finish: Finish, below: int, right: int) -> Finish:
     """The finish of a doubled map whose input was padded."""
-    added = finish.added
-    return finish if added is None else replace(finish, added=_padded(added, 2 * below, 2 * right))
+    added, noise = finish.added, finish.noise
+    return replace(
+        finish,
+        added=None if added is None else _padded(added, 2 * below, 2 * right),
+        noise=None if noise is None else F.pad(noise, (0, 2 * right, 0, 2 * below)),
+    )
 
 
-def _scaled(x: Tensor, scale: Tensor | None) -> Tensor:
-    """`[B, L, in]` times `[B, in]`."""
-    return x if scale is None else x * scale[:, None]
-
-
-def _laid_out_line(taps: Tensor) -> Tensor:
-    """A transposed convolution `[in, out, 3]` as `_spread` takes it, `[in, 3 out]`."""
-    return taps.transpose(1, 2).flatten(1).float()
-
-
-def _spread(x: Tensor, weight: Tensor) -> Tensor:
-    """`[B, L, in]` under a transposed convolution of stride 2: `[B, 2 L + 1, out]`.
-
-    One matrix product: torch's own convolution would lay its weights out anew in each call, which costs more.
-    """
-    even, odd, next_even = (x @ weight).unflatten(-1, (3, -1)).unbind(2)
-    spread = F.pad(torch.stack([even, odd], 2).flatten(1, 2), (0, 0, 0, 1))
-    spread[:, 2::2] += next_even
-    return spread
+def _started(x: Tensor, start: Start | None) -> Tensor:
+    """`[B, H, W, in]` as it is convolved."""
+    if start is None:
+        return x
+    scaled = x * start.scale[:, None, None]
+    return scaled if start.shift is None else F.relu(scaled + start.shift)
 
 
 def _strips(height: int, width: int, tile: int, pixels: int) -> Iterator[slice]:

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pdfgc import compiled
-from pdfgc.networks.winograd_steps import TILE, Finish
+from pdfgc.networks.winograd_steps import TILE, Finish, Readout, Start
 from pdfgc.parallel import Threads
 
 _SIX, _EIGHT, _FIVE = 6, 8, TILE + 1
@@ -32,7 +32,11 @@ _TAPS: tuple[tuple[float, float, float], ...] = (
 
 
 class _Shape(Structure):
-    _fields_ = [(name, c_ssize_t) for name in ("batch", "height", "width", "channels")]
+    _fields_ = [(name, c_ssize_t) for name in ("batch", "height", "width", "channels", "pixel")]
+
+
+class _Start(Structure):
+    _fields_ = [("scale", c_void_p), ("scale_batch", c_ssize_t), ("shift", c_void_p)]
 
 
 class _Finish(Structure):
@@ -44,8 +48,15 @@ class _Finish(Structure):
         ("added_batch", c_ssize_t),
         ("added_row", c_ssize_t),
         ("added_column", c_ssize_t),
+        ("noise", c_void_p),
+        ("noise_row", c_ssize_t),
+        ("noise_column", c_ssize_t),
         ("slope", c_float),
     ]
+
+
+class _Readout(Structure):
+    _fields_ = [("weight", c_void_p), ("sums", c_void_p)]
 
 
 class _Sorts(Structure):
@@ -54,9 +65,9 @@ class _Sorts(Structure):
 
 _ROWS = [c_ssize_t, c_ssize_t]
 _OF_STEPS = {
-    "conv_factors": [c_void_p, POINTER(_Shape), c_void_p, *_ROWS, c_void_p],
-    "conv_output": [c_void_p, POINTER(_Shape), POINTER(_Finish), *_ROWS, c_void_p],
-    "doubling_factors": [c_void_p, POINTER(_Shape), c_void_p, *_ROWS, POINTER(_Sorts)],
+    "conv_factors": [c_void_p, POINTER(_Shape), POINTER(_Start), *_ROWS, c_void_p],
+    "conv_output": [c_void_p, POINTER(_Shape), POINTER(_Finish), POINTER(_Readout), *_ROWS, c_void_p],
+    "doubling_factors": [c_void_p, POINTER(_Shape), POINTER(_Start), *_ROWS, POINTER(_Sorts)],
     "doubling_output": [
         POINTER(_Sorts),
         c_void_p,
@@ -101,6 +112,7 @@ class CompiledSteps:
 
     def products(self, factors: Tensor, weight: Tensor, outputs: int) -> Tensor:
         """Divided among torch's threads, as torch's own are."""
+        factors = _gapless(factors)
         count, rows, inputs = factors.shape
         products = factors.new_empty(count, rows, outputs)
 
@@ -113,31 +125,41 @@ class CompiledSteps:
         self._threads.map(multiply, [range(k, min(k + most, rows)) for k in range(0, rows, most)])
         return products
 
-    def conv_factors(self, x: Tensor, rows: slice, scale: Tensor | None) -> Tensor:
-        x, scale = _gapless(x), None if scale is None else _gapless(scale)
+    def conv_factors(self, x: Tensor, rows: slice, start: Start | None) -> Tensor:
+        x, begin = _channels_side_by_side(x), _Starting(start)
         tiles = len(x) * -(-(rows.stop - rows.start) // _SIX) * -(-x.shape[2] // _SIX)
         factors = x.new_empty(_EIGHT**2, tiles, x.shape[-1])
         self._library.conv_factors(
-            _at(x), byref(_Shape(*x.shape)), _at(scale), rows.start, rows.stop, _at(factors)
+            _at_map(x), byref(_shape(x)), byref(begin.told), rows.start, rows.stop, _at(factors)
         )
         return factors
 
-    def conv_output(self, products: Tensor, rows: slice, finish: Finish, out: Tensor) -> None:
+    def conv_output(
+        self, products: Tensor, rows: slice, finish: Finish, out: Tensor, readout: Readout | None = None
+    ) -> None:
         with_all = _Finishing(finish, out)
+        weight = None if readout is None else _gapless(readout.weight)
+        read = _Readout() if readout is None else _Readout(_at(weight), _at(readout.sums))
         self._library.conv_output(
-            _at(products), byref(_Shape(*out.shape)), byref(with_all.told), rows.start, rows.stop, _at(out)
+            _at(products),
+            byref(_shape(out)),
+            byref(with_all.told),
+            byref(read),
+            rows.start,
+            rows.stop,
+            _at_map(out),
         )
 
-    def doubling_factors(self, x: Tensor, rows: slice, scale: Tensor | None) -> list[Tensor]:
-        x, scale = _gapless(x), None if scale is None else _gapless(scale)
+    def doubling_factors(self, x: Tensor, rows: slice, start: Start | None) -> list[Tensor]:
+        x, begin = _channels_side_by_side(x), _Starting(start)
         tiles = len(x) * (rows.stop - rows.start) // TILE * (x.shape[2] // TILE)
         channels = x.shape[-1]
         sizes = [(_FIVE**2, tiles), (_FIVE, TILE * tiles), (_FIVE, TILE * tiles), (1, TILE**2 * tiles)]
         factors = [x.new_empty(count, number, channels) for count, number in sizes]
         self._library.doubling_factors(
-            _at(x),
-            byref(_Shape(*x.shape)),
-            _at(scale),
+            _at_map(x),
+            byref(_shape(x)),
+            byref(begin.told),
             rows.start,
             rows.stop,
             byref(_Sorts(*map(_at, factors))),
@@ -178,6 +200,17 @@ class CompiledSteps:
         )
 
 
+class _Starting:
+    """A `Start` as the C functions take it, and what its addresses point to."""
+
+    def __init__(self, start: Start | None) -> None:
+        scale = None if start is None else start.scale.contiguous()
+        shift = None if start is None or start.shift is None else start.shift.contiguous()
+        self._kept = scale, shift
+        step = 0 if scale is None or len(scale) == 1 else scale.stride(0)
+        self.told = _Start(_at(scale), step, _at(shift))
+
+
 class _Finishing:
     """A `Finish` as the C functions take it, and what its addresses point to."""
 
@@ -187,14 +220,16 @@ class _Finishing:
         gain = out.new_ones(1, channels) if finish.gain is None else _gapless(finish.gain)
         bias = zeros if finish.bias is None else _gapless(finish.bias)
         added = zeros.expand(1, 1, 1, -1) if finish.added is None else _gapless(finish.added)
-        self._kept = gain, bias, added
-        steps = (added.stride(k) if added.shape[k] > 1 else 0 for k in range(3))
+        noise = zeros[:1, None] if finish.noise is None else _gapless(finish.noise)
+        self._kept = gain, bias, added, noise
         self.told = _Finish(
             _at(gain),
             gain.stride(0) if len(gain) > 1 else 0,
             _at(bias),
             _at(added),
-            *steps,
+            *_steps(added)[:3],
+            _at(noise),
+            *_steps(noise),
             finish.slope,
         )
 
@@ -210,14 +245,48 @@ def _at(tensor: Tensor | None) -> int | None:
     return tensor.data_ptr()
 
 
+def _at_map(map_: Tensor) -> int:
+    """The address of a map that has gaps between pixels at most."""
+    if map_.dtype != torch.float32 or map_.device.type != "cpu" or not _is_map(map_):
+        raise ValueError(
+            f"expected float32 channels side by side on the CPU, got {map_.dtype} {map_.stride()}"
+        )
+    return map_.data_ptr()
+
+
+def _is_map(map_: Tensor) -> bool:
+    _, height, width, _ = map_.shape
+    pixel = _pixel(map_)
+    return map_.stride() == (height * width * pixel, width * pixel, pixel, 1) or map_.is_contiguous()
+
+
+def _pixel(map_: Tensor) -> int:
+    """Floats from one pixel of a map to the next."""
+    return map_.shape[3] if map_.is_contiguous() else map_.stride(2)
+
+
+def _channels_side_by_side(map_: Tensor) -> Tensor:
+    """The map itself, or a copy where that has gaps elsewhere than between pixels."""
+    return map_ if _is_map(map_) else map_.contiguous()
+
+
 def _gapless(tensor: Tensor) -> Tensor:
     return tensor.contiguous()
+
+
+def _steps(tensor: Tensor) -> list[int]:
+    """Floats from one to the next along each axis, 0 where there is one only."""
+    return [step if length > 1 else 0 for step, length in zip(tensor.stride(), tensor.shape, strict=True)]
+
+
+def _shape(map_: Tensor) -> _Shape:
+    return _Shape(*map_.shape, _pixel(map_))
 
 
 def _input_shape(out: Tensor) -> _Shape:
     """Of the map that was doubled, with the output's channels."""
     batch, height, width, channels = out.shape
-    return _Shape(batch, height // 2, width // 2, channels)
+    return _Shape(batch, height // 2, width // 2, channels, channels)
 
 
 def _room(out: Tensor) -> Tensor:

@@ -15,8 +15,18 @@ TILE = 4
 
 
 @dataclass(frozen=True)
+class Start:
+    """What is convolved of a map: `scale * x`, or `relu(scale * x + shift)` where there is a shift, all in float32."""
+
+    scale: Tensor
+    """`[1 or B, in]`."""
+    shift: Tensor | None = None
+    """`[in]`."""
+
+
+@dataclass(frozen=True)
 class Finish:
-    """What becomes of a convolution's sums: `leaky_relu(gain * sum + bias + added)`, all in float32."""
+    """What becomes of a convolution's sums: `leaky_relu(gain * sum + bias + added + noise)`, all in float32."""
 
     gain: Tensor | None = None
     """`[B, out]`; 1 if None."""
@@ -24,14 +34,30 @@ class Finish:
     """`[out]`; 0 if None."""
     added: Tensor | None = None
     """`[1 or B, H, W, out]` of the output's size; 0 if None."""
+    noise: Tensor | None = None
+    """`[H, W]` of the output's size, the same for all channels; 0 if None."""
     slope: float = 1.0
     """By which negative values are multiplied."""
+
+
+COLOURS = 3
+
+
+@dataclass(frozen=True)
+class Readout:
+    """What is read off a finished map, pixel by pixel, while it is at hand: `weight @ pixel`."""
+
+    weight: Tensor
+    """`[B, COLOURS, out]`."""
+    sums: Tensor
+    """`[B, H, W, COLOURS]`, onto which it is added."""
 
 
 class Steps(Protocol):
     """Steps on strips of maps, channels last: rows of tiles, from one row of a map to another.
 
-    Rows are always those of the input map. Factors and products of a tile are in the order across, then down.
+    Maps may be some channels of wider ones. Rows are always those of the input map. Factors and products of a tile are
+    in the order across, then down.
     """
 
     conv_tile: int
@@ -51,16 +77,18 @@ class Steps(Protocol):
         """`[count, rows, in]` times weights that are laid out: `[count, rows, outputs]`."""
         ...
 
-    def conv_factors(self, x: Tensor, rows: slice, scale: Tensor | None) -> Tensor:
-        """`[B, H, W, in]` times `scale [B, in]` to factors `[(m + 2)², tiles, in]`, zero outside the map."""
+    def conv_factors(self, x: Tensor, rows: slice, start: Start | None) -> Tensor:
+        """`[B, H, W, in]` as it starts to factors `[(m + 2)², tiles, in]`, zero outside the map."""
         ...
 
-    def conv_output(self, products: Tensor, rows: slice, finish: Finish, out: Tensor) -> None:
+    def conv_output(
+        self, products: Tensor, rows: slice, finish: Finish, out: Tensor, readout: Readout | None = None
+    ) -> None:
         """Products `[(m + 2)², tiles, out]`, which may be overwritten, to rows of `out [B, H, W, out]`."""
         ...
 
-    def doubling_factors(self, x: Tensor, rows: slice, scale: Tensor | None) -> list[Tensor]:
-        """`[B, H, W, in]` times `scale [B, in]` to four sorts of factors.
+    def doubling_factors(self, x: Tensor, rows: slice, start: Start | None) -> list[Tensor]:
+        """`[B, H, W, in]` as it starts to four sorts of factors.
 
         - `[25, tiles, in]` for even rows and columns of the doubled map;
         - `[5, 4 tiles, in]` for even rows and odd columns, in the order of the map's rows of tiles and columns;

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pdfgc.networks.winograd_steps import TILE, Finish
+from pdfgc.networks.winograd_steps import TILE, Finish, Readout, Start
 
 _SIX, _FIVE = TILE + 2, TILE + 1
 """Factors of F(4, 3) and of F(4, 2)."""
@@ -46,18 +46,20 @@ class TorchSteps:
     def products(self, factors: Tensor, weight: Tensor, outputs: int) -> Tensor:
         return torch.bmm(factors, weight)
 
-    def conv_factors(self, x: Tensor, rows: slice, scale: Tensor | None) -> Tensor:
+    def conv_factors(self, x: Tensor, rows: slice, start: Start | None) -> Tensor:
         batch, _, width, channels = x.shape
         columns, lines = -(-width // TILE), list(_lines(rows))
         factors = x.new_empty(_SIX, _SIX, batch, len(lines), columns, channels)
         down = x.new_empty(_SIX, batch, TILE * columns + 2, channels)
         right = TILE * columns + 1 - width
         for number, line in enumerate(lines):
-            _to_six(_with_borders(x, line, scale, right=right, below=1).unbind(1), down)
+            _to_six(_with_borders(x, line, start, right=right, below=1).unbind(1), down)
             _to_six(_neighbours(down, 2, columns, _SIX), factors[:, :, :, number])
         return factors.view(_SIX * _SIX, -1, channels)
 
-    def conv_output(self, products: Tensor, rows: slice, finish: Finish, out: Tensor) -> None:
+    def conv_output(
+        self, products: Tensor, rows: slice, finish: Finish, out: Tensor, readout: Readout | None = None
+    ) -> None:
         batch, _, width, channels = out.shape
         columns, lines = -(-width // TILE), list(_lines(rows))
         products = products.view(_SIX, _SIX, batch, len(lines), columns, channels)
@@ -71,8 +73,11 @@ class TorchSteps:
             if not is_whole:
                 inside.copy_(tiles[:, : inside.shape[1], :width])
             _finish(inside, line, finish)
+        if readout is not None:
+            read = out[:, rows].flatten(1, 2) @ readout.weight.transpose(1, 2)
+            readout.sums[:, rows] += read.unflatten(1, (-1, width))
 
-    def doubling_factors(self, x: Tensor, rows: slice, scale: Tensor | None) -> list[Tensor]:
+    def doubling_factors(self, x: Tensor, rows: slice, start: Start | None) -> list[Tensor]:
         batch, _, width, channels = x.shape
         columns, count = width // TILE, (rows.stop - rows.start) // TILE
         both = x.new_empty(_FIVE, _FIVE, batch, count, columns, channels)
@@ -82,7 +87,7 @@ class TorchSteps:
         for few in _groups(count, batch * columns):
             line = slice(TILE * few.start, TILE * few.stop)
             part = _with_borders(
-                x, slice(rows.start + line.start, rows.start + line.stop), scale, right=0, below=0
+                x, slice(rows.start + line.start, rows.start + line.stop), start, right=0, below=0
             )
             wide = x.new_empty(_FIVE, batch, few.stop - few.start, width + 1, channels)
             _to_five(_neighbours(part, 1, few.stop - few.start, _FIVE), wide)
@@ -170,6 +175,8 @@ def _finish(sums: Tensor, rows: slice, finish: Finish) -> None:
         sums.mul_(gain)
     if finish.bias is not None:
         sums.add_(finish.bias)
+    if finish.noise is not None:
+        sums.add_(finish.noise[rows, :, None])
     if finish.slope != 1:
         F.leaky_relu_(sums, finish.slope)
 
@@ -191,8 +198,8 @@ def _lines(rows: slice) -> Iterator[slice]:
     return (slice(first, first + TILE) for first in range(rows.start, rows.stop, TILE))
 
 
-def _with_borders(x: Tensor, rows: slice, scale: Tensor | None, *, below: int, right: int) -> Tensor:
-    """Rows of `[B, H, W, C]` times their scales, with neighbours above, left, below and right; zero outside the map."""
+def _with_borders(x: Tensor, rows: slice, begin: Start | None, *, below: int, right: int) -> Tensor:
+    """Rows of `[B, H, W, C]` as they are convolved, with neighbours on all sides; zero outside the map."""
     batch, height, width, channels = x.shape
     start, stop = max(rows.start - 1, 0), min(rows.stop + below, height)
     first = start - (rows.start - 1)
@@ -202,10 +209,12 @@ def _with_borders(x: Tensor, rows: slice, scale: Tensor | None, *, below: int, r
         border.zero_()
     if right:
         padded[:, :, -right:].zero_()
-    if scale is None:
+    if begin is None:
         inside.copy_(x[:, start:stop])
+    elif begin.shift is None:
+        torch.mul(x[:, start:stop], begin.scale[:, None, None], out=inside)
     else:
-        torch.mul(x[:, start:stop], scale[:, None, None], out=inside)
+        torch.addcmul(begin.shift, x[:, start:stop], begin.scale[:, None, None], out=inside).relu_()
     return padded
 
 

@@ -23,6 +23,9 @@ class MotionTrunk(nn.Module):
         landmarks: heat-maps.
         feature: size of the feature.
         depth: halvings inside the hourglass.
+
+    Attributes:
+        size: as given.
     """
 
     def __init__(
@@ -35,13 +38,14 @@ class MotionTrunk(nn.Module):
         depth: int = 4,
     ) -> None:
         super().__init__()
+        self.size = size
         self.conv1 = nn.Conv2d(3, channels // 4, 7, stride=2, padding=3)
         self.bn1 = nn.BatchNorm2d(channels // 4)
-        self.conv2 = _Block(channels // 4, channels // 2)
-        self.conv3 = _Block(channels // 2, channels // 2)
-        self.conv4 = _Block(channels // 2, channels)
-        self.m0 = _Hourglass(channels, depth)
-        self.top_m_0 = _Block(channels, channels)
+        self.conv2 = ResidualBlock(channels // 4, channels // 2)
+        self.conv3 = ResidualBlock(channels // 2, channels // 2)
+        self.conv4 = ResidualBlock(channels // 2, channels)
+        self.m0 = Hourglass(channels, depth)
+        self.top_m_0 = ResidualBlock(channels, channels)
         self.conv_last0 = nn.Conv2d(channels, channels, 1)
         self.bn_end0 = nn.BatchNorm2d(channels)
         self.l0 = nn.Conv2d(channels, landmarks, 1)
@@ -88,7 +92,10 @@ class MotionEncoder(nn.Module):
 
     def forward(self, pictures: Tensor) -> dict[str, Tensor]:
         """`[B, 3, S, S]` in -1..1 to `{factor: [B, D]}`."""
-        motion = self.model(pictures)
+        return self.codes(self.model(pictures))
+
+    def codes(self, motion: Tensor) -> dict[str, Tensor]:
+        """The motion feature `[B, feature]` to `{factor: [B, D]}`."""
         return {factor: self.embed(factor, self.head(factor, motion)) for factor in HEADS}
 
 
@@ -98,7 +105,7 @@ def _head(feature: int) -> nn.Sequential:
     )
 
 
-class _Hourglass(nn.Module):
+class Hourglass(nn.Module):
     """Halves and restores a map `depth` times, with a branch past each halving."""
 
     def __init__(self, channels: int, depth: int) -> None:
@@ -106,21 +113,27 @@ class _Hourglass(nn.Module):
         self.depth = depth
         for level in range(1, depth + 1):
             for branch in ("b1", "b2", "b3"):
-                setattr(self, f"{branch}_{level}", _Block(channels, channels))
-        self.b2_plus_1 = _Block(channels, channels)
+                setattr(self, f"{branch}_{level}", ResidualBlock(channels, channels))
+        self.b2_plus_1 = ResidualBlock(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         return self._down_and_up(self.depth, x)
 
+    def branch(self, name: str, level: int) -> ResidualBlock:
+        """Of a level: `b1` past the halving, `b2` before what is inside, `b3` after it."""
+        block = self.get_submodule(f"{name}_{level}")
+        assert isinstance(block, ResidualBlock)
+        return block
+
     def _down_and_up(self, level: int, x: Tensor) -> Tensor:
-        past = self.get_submodule(f"b1_{level}")(x)
-        low = self.get_submodule(f"b2_{level}")(F.max_pool2d(x, 2))
+        past = self.branch("b1", level)(x)
+        low = self.branch("b2", level)(F.max_pool2d(x, 2))
         low = self._down_and_up(level - 1, low) if level > 1 else self.b2_plus_1(low)
-        low = self.get_submodule(f"b3_{level}")(low)
+        low = self.branch("b3", level)(low)
         return past + F.interpolate(low, size=past.shape[2:], mode="bilinear")
 
 
-class _Block(nn.Module):
+class ResidualBlock(nn.Module):
     """Three convolutions in a row whose outputs stand side by side, with a shortcut; normalised before each."""
 
     def __init__(self, inputs: int, outputs: int) -> None:

@@ -7,7 +7,7 @@ The same sums as `Generator.forward` in evaluation, in an order that costs less:
 - the rectifier's gain, noise and biases are folded into constants, and steps on a map are done in place;
 - float32 convolutions are done on a CPU with a quarter of the multiplications, 9/16 where they double the map
   (`winograd`), and rectified while a strip of the map is at hand;
-- colours are read off a map by one small matrix product per sample, without a scaled copy of the map;
+- colours are read off a map while it is made, or by one small matrix product per sample, without a scaled copy of it;
 - weights and maps lie channels-last, in 16 bits where the device is faster so, except the coarse scales, a tenth of the
   arithmetic, whose rounding errors reach every pixel; colours are summed in float32;
 - coarse scales are painted for the whole batch at once, which amortises the weights; fine ones, whose maps are large,
@@ -26,7 +26,7 @@ from torch import Tensor
 
 from pdfgc.networks.paper.generator import Generator, ModulatedConv, blur_kernel, double
 from pdfgc.networks.winograd import WinogradConv, WinogradDoubling
-from pdfgc.networks.winograd_steps import Finish
+from pdfgc.networks.winograd_steps import Finish, Readout, Start
 
 _SLOPE, _GAIN = 0.2, 2**0.5
 _EPS = 1e-8
@@ -50,8 +50,12 @@ class _Layer:
     """The same convolution in its place."""
     power: Tensor
     """`[out, in]` float32: squared weights summed over the taps."""
+    bias: Tensor
+    """`[out]` float32, times the rectifier's gain."""
+    noise: Tensor
+    """`[S, S]` float32, the same for all channels, times the rectifier's gain."""
     constant: Tensor
-    """`[1, out, S, S]`: noise and bias, times the rectifier's gain."""
+    """`[1, out, S, S]`: noise and bias together; empty where `quick` stands for the convolution."""
     style: slice
     """Where its scales stand among all layers' scales."""
     up: bool
@@ -101,20 +105,22 @@ class Painter:
     def _layer(self, layer: torch.nn.Module, index: int, generator: Generator) -> _Layer:
         conv: ModulatedConv = layer.conv  # type: ignore[assignment]
         weight = conv.scaled_weight()
-        noise = generator.noises.get_buffer(f"noise_{index}")
-        constant = (
-            layer.get_parameter("noise.weight") * noise + layer.get_parameter("activate.bias")
-        ) * _GAIN
+        bias: Tensor = layer.get_parameter("activate.bias")
+        noise = generator.noises.get_buffer(f"noise_{index}")[0, 0]
         laid_out = weight.transpose(0, 1) if conv.up else weight
         dtype = torch.float32 if noise.shape[-1] <= _COARSE_SIDE else self.dtype
         quick: WinogradConv | WinogradDoubling | None = None
         if dtype == torch.float32 and _is_quick(weight, noise.shape[-1]):
             quick = WinogradDoubling(laid_out) if conv.up else WinogradConv(weight)
             laid_out = laid_out[:0]
+        noise, bias = layer.get_parameter("noise.weight") * noise * _GAIN, bias * _GAIN
+        constant = (noise + bias)[:, : 0 if quick else None]
         return _Layer(
             weight=laid_out.to(dtype).contiguous(memory_format=torch.channels_last),
             quick=quick,
             power=weight.square().sum((2, 3)),
+            bias=bias.flatten(),
+            noise=noise,
             constant=constant.to(dtype).contiguous(memory_format=torch.channels_last),
             style=self._modulate(conv),
             up=conv.up,
@@ -137,8 +143,7 @@ class Painter:
         """
         scales = self._modulated(style)
         x = start.expand(len(style), -1, -1, -1).clone(memory_format=torch.channels_last)
-        x = self._convolve(self._layers[0], x, scales)
-        picture = self._read_colours(self._colours[0], x, scales)
+        x, picture = self._convolve_and_read(self._layers[0], self._colours[0], x, scales)
         return torch.tanh(self._finer(1, x, picture, scales))
 
     def _modulated(self, style: Tensor) -> Tensor:
@@ -158,24 +163,27 @@ class Painter:
             parts = zip(x.split(few), picture.split(few), scales.split(few), strict=True)
             return torch.cat([self._finer(scale, *part) for part in parts])
         x = self._convolve(self._layers[2 * scale - 1], x, scales)
-        x = self._convolve(self._layers[2 * scale], x, scales)
-        picture = double(picture).add_(self._read_colours(self._colours[scale], x, scales))
-        return self._finer(scale + 1, x, picture, scales)
+        x, colours = self._convolve_and_read(self._layers[2 * scale], self._colours[scale], x, scales)
+        return self._finer(scale + 1, x, double(picture).add_(colours), scales)
 
     def _at_once(self, scale: int, side: int) -> int:
         """Samples that are painted together at a scale, whose layer doubles maps of a side."""
         if not self.room:
             return sys.maxsize
         layer = self._layers[2 * scale - 1]
-        widest = layer.constant.shape[1] * (2 * side + 1) ** 2 * layer.weight.element_size()
+        widest = len(layer.bias) * (2 * side + 1) ** 2 * layer.weight.element_size()
         return max(1, self.room // widest)
 
-    def _convolve(self, layer: _Layer, x: Tensor, scales: Tensor) -> Tensor:
+    def _convolve(self, layer: _Layer, x: Tensor, scales: Tensor, readout: Readout | None = None) -> Tensor:
         """One styled convolution of `[B, in, H, W]`, which may be overwritten."""
         scale = scales[:, layer.style]
         gain = (F.linear(scale.square(), layer.power) + _EPS).rsqrt() * _GAIN
         if layer.quick is not None:
-            return _convolve_quickly(layer.quick, x.float(), scale, gain, layer.constant)
+            start, finish = Start(scale), Finish(gain, layer.bias, noise=layer.noise, slope=_SLOPE)
+            lines = x.float().permute(0, 2, 3, 1)
+            if isinstance(layer.quick, WinogradConv):
+                return layer.quick(lines, start, finish, readout=readout).permute(0, 3, 1, 2)
+            return layer.quick(lines, start, finish).permute(0, 3, 1, 2)
         x = x.to(layer.weight.dtype)
         x = x.mul_(scale[:, :, None, None].to(x))
         if layer.up:
@@ -190,24 +198,22 @@ class Painter:
         """A doubled map `[B, C, 2 H + 1, 2 W + 1]` to `[B, C, 2 H, 2 W]`."""
         return F.conv2d(x, self._blur.to(x).expand(x.shape[1], 1, 4, 4), padding=1, groups=x.shape[1])
 
-    def _read_colours(self, colours: _Colours, x: Tensor, scales: Tensor) -> Tensor:
-        """`[B, 3, H, W]` float32."""
-        batch, channels, height, width = x.shape
-        weight = (scales[:, None, colours.style] * colours.weight).to(x)
-        flat = x.permute(0, 2, 3, 1).reshape(batch, height * width, channels)
-        picture = torch.bmm(flat, weight.transpose(1, 2)).float()
-        return picture.transpose(1, 2).reshape(batch, 3, height, width) + colours.bias
+    def _convolve_and_read(
+        self, layer: _Layer, colours: _Colours, x: Tensor, scales: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """As `_convolve` of a layer that keeps the map's size, and its output's colours `[B, 3, H, W]` float32."""
+        weight = scales[:, None, colours.style] * colours.weight
+        if isinstance(layer.quick, WinogradConv):
+            sums = x.new_zeros(len(x), *x.shape[2:], len(colours.weight), dtype=torch.float32)
+            x = self._convolve(layer, x, scales, Readout(weight, sums))
+        else:
+            x = self._convolve(layer, x, scales)
+            flat = x.permute(0, 2, 3, 1).flatten(1, 2)
+            sums = torch.bmm(flat, weight.to(x).transpose(1, 2)).float().unflatten(1, x.shape[2:])
+        return x, sums.permute(0, 3, 1, 2) + colours.bias
 
 
 def _is_quick(weight: Tensor, side: int) -> bool:
     """Whether Winograd's way pays for a layer `[out, in, 3, 3]` that makes maps of a side."""
     wide = min(weight.shape[:2]) >= _QUICK_CHANNELS
     return weight.device.type == "cpu" and wide and side >= _QUICK_SIDE
-
-
-def _convolve_quickly(
-    conv: WinogradConv | WinogradDoubling, x: Tensor, scale: Tensor, gain: Tensor, constant: Tensor
-) -> Tensor:
-    """As `Painter._convolve`, of `[B, in, H, W]` that lies channels-last and stays as it is."""
-    finish = Finish(gain=gain, added=constant.permute(0, 2, 3, 1), slope=_SLOPE)
-    return conv(x.permute(0, 2, 3, 1), scale, finish).permute(0, 3, 1, 2)
