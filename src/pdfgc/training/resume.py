@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,8 @@ def compare(
         config, used, data: what it is trained with now; as in `Checkpoint`.
 
     Raises:
-        InputError: the checkpoint is of other networks, another size or other earlier stages.
+        InputError: the checkpoint is of other networks, another size or other earlier stages, or has trained what is
+            to be frozen now.
     """
     for key in ("networks", "size"):
         if checkpoint.config[key] != config[key]:
@@ -50,7 +51,9 @@ def compare(
         log.warning("%s goes on with other clips than before: those of --data have changed", stage)
     _compare_paper(stage, folder, checkpoint.config["paper"], config["paper"])
     section = stage.replace("-", "_")
-    if checkpoint.config["stages"][section] != config["stages"][section]:
+    before, now = checkpoint.config["stages"][section], config["stages"][section]
+    _refuse_newly_frozen(folder, f"stages.{section}.frozen", before.get("frozen", ()), now.get("frozen", ()))
+    if before != now:
         log.warning("%s goes on with a changed configuration", stage)
     for earlier, digest in checkpoint.used.items():
         if used.get(earlier) != digest:
@@ -63,6 +66,16 @@ def compare(
 def is_other_data(before: str, now: str) -> bool:
     """Whether two names of clips (`ClipSet.digest`) are known and differ; runs of older versions have none."""
     return bool(before and now and before != now)
+
+
+def _refuse_newly_frozen(folder: Path, key: str, before: Sequence[str], now: Sequence[str]) -> None:
+    """Parts that were trained are no longer those of `start_from`; freed ones merely begin to learn."""
+    newly = [name for name in now if not any(f"{name}.".startswith(f"{part}.") for part in before)]
+    if newly:
+        raise InputError(
+            f"{folder} has trained {' and '.join(newly)} already, which {key} is to leave as they were; take them out "
+            "of it, or use another --run"
+        )
 
 
 def _compare_paper(stage: str, folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
