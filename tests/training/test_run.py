@@ -110,6 +110,9 @@ def test_training_further_what_others_are_built_on_is_warned_of(
     assert not caplog.records
     train("stage1", data=data, run=tmp_path, preset="tiny", changes=[*CHANGES, "training.steps=4"])
     later = tmp_path / "stage2-lips"
+    assert "model.safetensors is made of parts that do not fit: stage2-lips was built on another stage1" in (
+        caplog.text
+    )
     assert (
         f"stage2-lips was built on stage1 as it is; once that is trained further, delete {later}"
         in caplog.text

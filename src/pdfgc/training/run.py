@@ -38,7 +38,7 @@ from pdfgc.training.plan import describe
 from pdfgc.training.results import (
     STAGES,
     Results,
-    read_result,
+    read_about,
     stage_module,
     write_model,
     write_result,
@@ -253,15 +253,15 @@ def _check_settled(names: list[str], job: _Job) -> None:
         path = job.run / name / "weights.safetensors"
         if not path.is_file():
             continue
-        result = read_result(path)
-        before, now = config_to_dict(config_from_dict(result.about["config"])), config_to_dict(job.config)
+        about = read_about(path)
+        before, now = config_to_dict(config_from_dict(about["config"])), config_to_dict(job.config)
         for key in ("networks", "size"):
             if before[key] != now[key]:
                 raise InputError(
                     f"{path.parent} was trained with {key} {before[key]}, but the configuration has {now[key]}; use "
                     "another --run"
                 )
-        section, done = name.replace("-", "_"), result.about["stages"][name]
+        section, done = name.replace("-", "_"), about["stages"][name]
         stays = done["finished"] and done["step"] >= job.config.stage(name).training.steps
         if stays and before["stages"][section] != now["stages"][section]:
             log.warning("%s is finished and stays as it is: its configuration has changed since", name)
@@ -284,7 +284,7 @@ def _is_settled(run: Path, name: str, config: Config) -> bool:
     path = run / name / "weights.safetensors"
     if not path.is_file():
         return False
-    about = read_result(path).about["stages"][name]
+    about = read_about(path)["stages"][name]
     for stage, digest in about["used"].items():
         if sha256_of(run / stage / "weights.safetensors") != digest:
             raise InputError(
@@ -309,7 +309,7 @@ def _built_upon(run: Path, name: str) -> list[str]:
     later = []
     for stage in list(STAGES)[list(STAGES).index(name) + 1 :]:
         path = run / stage / "weights.safetensors"
-        if path.is_file() and name in read_result(path).about["stages"][stage]["used"]:
+        if path.is_file() and name in read_about(path)["stages"][stage]["used"]:
             later.append(stage)
     return later
 
