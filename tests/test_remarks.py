@@ -70,6 +70,25 @@ def test_a_far_turn_and_a_far_start(avatar: Avatar, caplog: pytest.LogCaptureFix
     caplog.clear()
     avatar.animate(track=earlier)
     assert said(caplog) == []
+    older = {key: value for key, value in earlier.metadata.items() if key != "portrait_digest"}
+    avatar.animate(track=replace(earlier, metadata=older))
+    assert said(caplog) == []
+
+
+def test_another_portrait_of_the_same_name_is_told_of_a_far_start(
+    avatar: Avatar, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    yaws = {"anna": 20, "bob": 3}
+    for person, yaw in yaws.items():
+        (tmp_path / person).mkdir()
+        Image.fromarray(picture(colour(yaw))).save(tmp_path / person / "face.png")
+    anna, bob = (Avatar(avatar.model, tmp_path / person / "face.png") for person in yaws)
+    earlier = anna.animate(pose=turning(20, 22)).track
+    anna.animate(track=earlier)
+    assert said(caplog) == []
+    bob.animate(track=earlier)
+    (start,) = said(caplog)
+    assert "the head of a track begins" in start
 
 
 def test_codes_that_are_no_angles_are_not_judged(
