@@ -275,6 +275,21 @@ def test_small_faces_are_told_of_by_file(
     assert sentences == ["frames: the face is only 29 pixels high; from 96 the result is sharper"]
 
 
+@pytest.mark.parametrize(
+    ("side", "box", "degrees"), [(200, (70, 0, 370, 300), 180), (128, (160, 60, 290, 180), 90)]
+)
+def test_a_photo_in_which_a_face_is_found_once_it_is_turned(
+    side: int, box: tuple[int, int, int, int], degrees: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "turned.png"
+    upright = Image.open(ASTRONAUT).crop(box).resize((side, side))
+    upright.rotate(degrees).save(path)  # counterclockwise
+    with pytest.raises(
+        InputError, match=rf"found in turned\.png, but .* turned clockwise by {degrees} degrees; turn"
+    ):
+        find_face(path, "turned.png", 0)
+
+
 def test_a_photo_that_lies_on_its_side(caplog: pytest.LogCaptureFixture) -> None:
     upright = np.asarray(Image.open(ASTRONAUT))[:300, 70:370]
     assert remarks.on_roll("me.jpg", 40) is None
