@@ -69,6 +69,8 @@ def test_a_weight_changes_in_the_stages_that_have_it() -> None:
         ("training.stpes=1", "did you mean 'stages.stage1.training.steps'"),
         ("stages.stage3.windw=3", "did you mean 'stages.stage3.window'"),
         ("stages.stage9.window=3", "did you mean 'stages.stage"),
+        ("stage1.training.steps=5", "no key 'stage1'; did you mean 'stages.stage1.training.steps'?"),
+        ("stage2-lips.clip_frames=5", "did you mean 'stages.stage2-lips.clip_frames'?"),
         ("siez=3", "did you mean 'size'"),
         ("weights.nonsense=3", "there is no loss 'nonsense'"),
         ("stages.stage3.weights.nonsense=3", "there is no key 'stages.stage3.weights.nonsense'"),

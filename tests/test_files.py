@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
 from pathlib import Path
 
 import pytest
+from safetensors import SafetensorError
 
 from pdfgc.errors import InputError
 from pdfgc.files import BLOCK, atomic_path, check_output, make_folder, remove_unfinished, sha256_of
@@ -41,6 +43,46 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path, error: ty
         raise error
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        SafetensorError("Error while serializing: No space left on device"),
+    ],
+)
+def test_a_full_disk_is_said_of_the_file_that_is_written(tmp_path: Path, error: Exception) -> None:
+    target = tmp_path / "a.mp4"
+    with pytest.raises(OSError, match=r"No space|too large") as caught, atomic_path(target) as temporary:
+        temporary.write_text("half")
+        raise error
+    assert caught.value.filename == str(target) and not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_not_said_of_a_name_that_nobody_knows(tmp_path: Path) -> None:
+    target = tmp_path / "a.mp4"
+    with pytest.raises(OSError, match="too large") as caught, atomic_path(target) as temporary:
+        raise OSError(errno.EFBIG, "File too large", f"file:{temporary}")  # as PyAV says it
+    assert caught.value.filename == str(target)
+
+
+def test_of_two_files_the_one_that_does_not_fit_is_named(tmp_path: Path) -> None:
+    beside = tmp_path / "a.safetensors"
+    with (
+        pytest.raises(OSError, match="No space") as caught,
+        atomic_path(tmp_path / "a.mp4"),
+        atomic_path(beside),
+    ):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert caught.value.filename == str(beside)
+
+
+def test_other_errors_stay_as_they_are(tmp_path: Path) -> None:
+    error = PermissionError(errno.EACCES, "Permission denied", "input.wav")
+    with pytest.raises(PermissionError) as caught, atomic_path(tmp_path / "a.mp4"):
+        raise error
+    assert caught.value is error
 
 
 def test_a_block_that_wrote_nothing_is_an_error(tmp_path: Path) -> None:

@@ -82,6 +82,38 @@ def test_what_is_planned_is_what_is_made(
     assert (planned.fps, planned.frames) == (made.fps, len(made)) == (rate, frames)
 
 
+UNEVEN = {
+    "gaps": [40 * n for n in range(40) if n % 4 or n < 10],
+    "half": [*range(0, 400, 40), *range(400, 800, 80)],
+    "varied": [0, 33, 70, 101, 139, 170, 207, 239, 275, 307, 344, 376],
+}
+"""Milliseconds."""
+
+
+@pytest.mark.parametrize("stamps", UNEVEN.values(), ids=UNEVEN.keys())
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_clip_of_uneven_rate_is_made_as_planned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stamps: list[int], suffix: str
+) -> None:
+    monkeypatch.setattr("pdfgc.face.tracker.FaceTracker", PaintedTracker)
+    pictures = [picture(colour(yaw=n % 7)) for n in range(len(stamps))]
+    clip = write_video(tmp_path / f"clip{suffix}", pictures, stamps=stamps, time_base=Fraction(1, 1000))
+    planned = plan(NOBODY, track=str(clip))
+    made = Avatar(FakeModel(), picture(colour(yaw=3))).animate(track=clip)
+    assert (planned.fps, planned.frames) == (made.fps, len(made))
+
+
+def test_of_a_long_clip_of_uneven_rate_the_beginning_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pdfgc.planning._STAMPS", 15)
+    stamps = UNEVEN["gaps"]
+    pictures = [picture(colour())] * len(stamps)
+    clip = write_video(tmp_path / "clip.mp4", pictures, stamps=stamps, time_base=Fraction(1, 1000))
+    planned = plan(NOBODY, track=str(clip))
+    assert planned.fps == 25 and planned.frames == 40
+
+
 def test_a_folder_is_made_at_its_own_rate_as_planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pdfgc.face.tracker.FaceTracker", PaintedTracker)
     folder = write_folder(tmp_path / "frames", [colour(yaw=n % 7) for n in range(36)])

@@ -70,6 +70,25 @@ def test_a_far_turn_and_a_far_start(avatar: Avatar, caplog: pytest.LogCaptureFix
     caplog.clear()
     avatar.animate(track=earlier)
     assert said(caplog) == []
+    older = {key: value for key, value in earlier.metadata.items() if key != "portrait_digest"}
+    avatar.animate(track=replace(earlier, metadata=older))
+    assert said(caplog) == []
+
+
+def test_another_portrait_of_the_same_name_is_told_of_a_far_start(
+    avatar: Avatar, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    yaws = {"anna": 20, "bob": 3}
+    for person, yaw in yaws.items():
+        (tmp_path / person).mkdir()
+        Image.fromarray(picture(colour(yaw))).save(tmp_path / person / "face.png")
+    anna, bob = (Avatar(avatar.model, tmp_path / person / "face.png") for person in yaws)
+    earlier = anna.animate(pose=turning(20, 22)).track
+    anna.animate(track=earlier)
+    assert said(caplog) == []
+    bob.animate(track=earlier)
+    (start,) = said(caplog)
+    assert "the head of a track begins" in start
 
 
 def test_codes_that_are_no_angles_are_not_judged(
@@ -254,6 +273,21 @@ def test_small_faces_are_told_of_by_file(
     avatar.animate(pose=folder)
     sentences = [record.getMessage() for record in caplog.records]
     assert sentences == ["frames: the face is only 29 pixels high; from 96 the result is sharper"]
+
+
+@pytest.mark.parametrize(
+    ("side", "box", "degrees"), [(200, (70, 0, 370, 300), 180), (128, (160, 60, 290, 180), 90)]
+)
+def test_a_photo_in_which_a_face_is_found_once_it_is_turned(
+    side: int, box: tuple[int, int, int, int], degrees: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "turned.png"
+    upright = Image.open(ASTRONAUT).crop(box).resize((side, side))
+    upright.rotate(degrees).save(path)  # counterclockwise
+    with pytest.raises(
+        InputError, match=rf"found in turned\.png, but .* turned clockwise by {degrees} degrees; turn"
+    ):
+        find_face(path, "turned.png", 0)
 
 
 def test_a_photo_that_lies_on_its_side(caplog: pytest.LogCaptureFixture) -> None:

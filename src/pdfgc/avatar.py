@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -108,7 +109,8 @@ class Avatar:
             looking = require_aligned(model)
             self.picture = next(pictures(portrait))
             self.box = looking.aligned_box(self.picture.shape[1], self.picture.shape[0])
-            self._portrait = model.portrait(looking.cut_aligned(self.picture), _NO_MESH, _NO_BLENDSHAPES)
+            head = looking.cut_aligned(self.picture)
+            self._portrait = model.portrait(head, _NO_MESH, _NO_BLENDSHAPES)
         else:
             self.picture, found = find_face(portrait, self.name, face)
             seen = (on_size(self.name, found), remarks.on_roll(self.name, found.roll))
@@ -117,6 +119,7 @@ class Avatar:
             self._opening = float(np.mean(eye_opening(found.mesh)))
             head = crop(self.picture, self.box, model.size)
             self._portrait = model.portrait(head, crop_mesh(found.mesh, self.box), found.blendshapes)
+        self._digest = hashlib.sha256(head.tobytes()).hexdigest()[:16]
         self._visible = visible_square(self.box, self.picture.shape[1], self.picture.shape[0])
         self.codes = {name: np.asarray(self._portrait.codes[name], np.float32) for name in FACTORS}
 
@@ -270,10 +273,18 @@ class Avatar:
 
     def _remark_on_start(self, driver: Driver, part: Part) -> None:
         """Says so where a driver's pose, taken as it is, begins far from the portrait's."""
-        again = part.track.metadata.get("portrait") == self.name  # an earlier result: it was said then
-        if self.model.pose_in_radians and part.sets_length and not again:
+        if self.model.pose_in_radians and part.sets_length and not self._was_made_of(part.track):
             far = remarks.on_first_pose(driver_name(driver), self.codes["pose"], part.track.pose[0])
             remarks.note(filter(None, [far]))
+
+    def _was_made_of(self, track: MotionTrack) -> bool:
+        """Whether a track is an earlier result of this portrait, with which was said what there is to say.
+
+        Several folders may have a photo of the same name; tracks of older versions know the name alone.
+        """
+        before = track.metadata
+        same_name = before.get("portrait") == self.name
+        return same_name and before.get("portrait_digest", self._digest) == self._digest
 
     def _describe(
         self,
@@ -283,12 +294,16 @@ class Avatar:
         relative_pose: bool,
         strength: Mapping[str, float],
     ) -> dict[str, str]:
-        """What the saved track says of itself. File names only: folders are the maker's own business."""
+        """What the saved track says of itself.
+
+        File names and a digest of the head only: folders and pictures are the maker's own business.
+        """
         words = {
             "model": self.model.fingerprint,
             "preset": self.model.preset,
             "pdfgc": version("pdfgc"),
             "portrait": self.name,
+            "portrait_digest": self._digest,
             "drivers": json.dumps(drivers),
             "smoothed": json.dumps(smooth),
             "relative_pose": json.dumps(relative_pose),

@@ -412,7 +412,7 @@ def main(words: list[str] | None = None) -> int:
         complain(PROGRAM, str(error))
         return 1
     except SafetensorError as error:
-        # a full disk, most likely: files from outside are checked where they are read
+        # a failing disk, most likely: files from outside are checked where they are read, full disks in `files`
         complain(PROGRAM, f"a file could not be written or read: {error}")
         return 1
     except (OSError, ImportError) as error:

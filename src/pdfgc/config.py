@@ -241,7 +241,7 @@ def _change(instance: T, tree: Any, where: str, new_entries: bool) -> T:
         name = str(key).replace("-", "_")
         path = f"{where}.{name}" if where else name
         if name not in hints:
-            raise _unknown("key", f"{where}.{key}" if where else str(key), list(hints), where)
+            raise _unknown_key(instance, key, value, where)
         old = getattr(instance, name)
         if dataclasses.is_dataclass(old):
             changed[name] = _change(old, value, path, new_entries)
@@ -286,6 +286,26 @@ def _convert(value: Any, kind: Any, where: str) -> Any:
     wanted = " or ".join(map(str, arguments)) if origin is Literal else getattr(kind, "__name__", str(kind))
     wanted = {"float": "a number", "tuple": "a list such as [a, b]"}.get(wanted, wanted)
     raise InputError(f"expected {wanted} for {where!r}, but got {value!r}")
+
+
+def _unknown_key(instance: Any, key: Any, value: Any, where: str) -> InputError:
+    """The error for a key that `instance`, which stands at `where`, does not have."""
+    start, name = f"{where}." if where else "", str(key).replace("-", "_")
+    for section, kind in get_type_hints(type(instance)).items():
+        # the key itself may be right: `stages` is all that `stage1.training.steps` lacks
+        if dataclasses.is_dataclass(kind) and name in get_type_hints(kind):
+            meant = f"{start}{section}.{_with_inner_keys(key, value)}"
+            return InputError(f"there is no key {start + str(key)!r}; did you mean {meant!r}?")
+    return _unknown("key", start + str(key), list(get_type_hints(type(instance))), where)
+
+
+def _with_inner_keys(key: Any, value: Any) -> str:
+    """A key with those below it, as far as there is only one at each level: `stage1.training.steps`."""
+    path = str(key)
+    while isinstance(value, Mapping) and len(value) == 1:
+        ((inner, value),) = value.items()
+        path += f".{inner}"
+    return path
 
 
 def _unknown(kind: str, name: str, known: list[str], where: str = "") -> InputError:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from safetensors import SafetensorError
 
 from pdfgc.errors import InputError
 
@@ -17,6 +20,10 @@ BLOCK = 1 << 20
 
 _UNFINISHED = re.compile(r"\..+\.\d+\.part(\.[^.]+)?")
 """Temporary names that `atomic_path` gives."""
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""A disk without room, a quota used up, a file larger than is allowed."""
 
 
 def sha256_of(path: Path) -> str:
@@ -72,16 +79,40 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Raises:
         InputError: as `check_output`.
+        OSError: as `naming_in_errors`, among others.
     """
     target = check_output(path)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.part{target.suffix}")
     try:
-        yield temporary
-        temporary.chmod(_usual_mode())  # some writers make files that only their owner may read
-        os.replace(temporary, target)
+        with naming_in_errors(target, temporary):
+            yield temporary
+            temporary.chmod(_usual_mode())  # some writers make files that only their owner may read
+            os.replace(temporary, target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def naming_in_errors(path: Path, temporary: Path | None = None) -> Iterator[None]:
+    """Has errors of a full disk name the file that the block writes: those of `write` and of safetensors name none.
+
+    Args:
+        path: the file.
+        temporary: where it is written until it is complete, a name that nobody knows.
+
+    Raises:
+        OSError: the disk is full, a quota is used up, or safetensors cannot write.
+    """
+    try:
+        yield
+    except SafetensorError as error:
+        raise OSError(errno.EIO, f"cannot be written ({error})", os.fspath(path)) from error
+    except OSError as error:
+        ours = temporary is not None and temporary.name in str(error.filename)
+        if error.errno not in _FULL or (error.filename is not None and not ours):
+            raise
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
 
 
 def remove_unfinished(folder: Path) -> None:

@@ -33,7 +33,7 @@ from pdfgc.networks.speech_kinds import make_hearing, make_speech_network
 from pdfgc.networks.triangles import draw_triangles
 from pdfgc.parallel import Threads
 from pdfgc.silence import speech_share
-from pdfgc.training.results import Result, read_result
+from pdfgc.training.results import Result, read_result, warn_of_misfits
 from pdfgc.wording import nearest
 
 if TYPE_CHECKING:
@@ -309,7 +309,9 @@ def load(name: str | Path = "small", *, device: str = "auto", engine: Engine = "
         InputError: when there is no such model, device or engine, or the file is not one.
     """
     where = choose_device("cpu" if (engine, device) == ("onnx", "auto") else device)
-    model = _make(_read(name), where)
+    result = _read(name)
+    warn_of_misfits(str(name), result.about)
+    model = _make(result, where)
     if engine == "onnx":
         from pdfgc.engines import paint_by_onnx
 

@@ -1,4 +1,4 @@
-"""What a performance would be, from the headers of its inputs alone: no model, no search for faces.
+"""What a performance would be, from the headers of its inputs and stamps of videos: no model, no search for faces.
 
 It also tells, within a second, of inputs that cannot be used, before a model is loaded or a driver is followed.
 """
@@ -6,11 +6,13 @@ It also tells, within a second, of inputs that cannot be used, before a model is
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
+
+import numpy as np
 
 from pdfgc import remarks
 from pdfgc.avatar import DEFAULT_FPS
@@ -22,6 +24,9 @@ from pdfgc.portrait import expecting_portrait
 from pdfgc.selection import choose_drivers, longest, stated_length
 from pdfgc.strength import UNSCALED, check_strength
 from pdfgc.timing import Number, exact_rate, frame_count, standard_rate
+
+_STAMPS = 1000
+"""Frames of a video whose stamps are looked at, half a minute of most; to read all of a film would take long."""
 
 _OF_WORDS = {
     "hold": "hold, as the portrait shows it",
@@ -140,7 +145,9 @@ def mover(driver: Driver, found: Outline) -> str:
 
 
 def outline(driver: Driver, *, folder_fps: Fraction) -> Outline:
-    """What the header of a driver says; a video whose header does not say its length is decoded to its end.
+    """What the header of a driver says, and of a video the stamps of its first frames.
+
+    A video of which neither says its length is decoded to its end.
 
     Raises:
         InputError: a file that cannot be read.
@@ -155,18 +162,26 @@ def outline(driver: Driver, *, folder_fps: Fraction) -> Outline:
     path = Path(driver)
     if path.suffix.lower() == ".safetensors":
         return _of_track(MotionTrack.load(path))
-    from pdfgc.media.video import probe, read_frames
+    from pdfgc.media.video import probe, read_frames, stamped_times
 
     info = probe(path, fps=folder_fps)
+    stamps = stamped_times(path, _STAMPS)
+    if 1 < len(stamps) < _STAMPS:
+        return replace(_of_track(_stamped(stamps)), track=None)
     if info.frames is not None:
         frames = info.frames
     elif info.duration is not None:
         frames = frame_count(info.duration, info.fps)
     else:
         frames = sum(1 for _ in read_frames(path))
-    moves = frames > 1
+    if frames <= 1:
+        return Outline(Fraction(0), None, False, False)
     rate = info.fps if path.is_dir() else standard_rate(info.fps)
-    return Outline(frames / info.fps if moves else Fraction(0), rate if moves else None, moves, moves)
+    duration = frames / info.fps
+    if stamps:
+        rate = _stamped(stamps).usual_fps or rate
+        duration = max(round(duration * rate), 1) / rate  # as `MotionTrack.duration`
+    return Outline(duration, rate, True, True)
 
 
 def check_portrait(path: str | os.PathLike[str]) -> None:
@@ -186,6 +201,11 @@ def require_readable(path: str | os.PathLike[str]) -> None:
         raise InputError(f"there is no file {os.fspath(path)}")
     if not os.access(path, os.R_OK):
         raise InputError(f"{os.fspath(path)} may not be read by this user")
+
+
+def _stamped(times: Sequence[Fraction]) -> MotionTrack:
+    """A track of these times that stands still: tracks made of videos count their frames and rate alike."""
+    return MotionTrack.from_codes({"pose": np.zeros((len(times), 6), np.float32)}, times=times)
 
 
 def _of_track(track: MotionTrack) -> Outline:

@@ -16,7 +16,7 @@ from pdfgc.errors import InputError, NotMediaError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from pdfgc.face.tracker import Face
+    from pdfgc.face.tracker import Face, FaceTracker
 
     Picture = str | os.PathLike[str] | np.ndarray | Image
     """What can be a portrait: a file, pixels, or what Pillow opened."""
@@ -52,6 +52,7 @@ def find_face(portrait: Picture, name: str, number: int) -> tuple[np.ndarray, Fa
     if not 0 <= number < MAX_FACES:
         raise InputError(f"faces are numbered 0 (the largest) to {MAX_FACES - 1}, not {number}")
     looked = most = cut = 0
+    turned = None
     with FaceTracker(max_faces=max(number + 1, 2)) as tracker:
         for image in pictures(portrait):
             faces = tracker.detect(image)
@@ -62,12 +63,33 @@ def find_face(portrait: Picture, name: str, number: int) -> tuple[np.ndarray, Fa
             if beyond_edge(image, face.mesh[[*LIPS_OUTER, *LEFT_EYE, *RIGHT_EYE]]) <= 0:
                 return image, face
             cut += 1
+        if looked and not most:
+            turned = _turn_that_shows_a_face(tracker, image)
     where = name if looked == 1 else f"the first {looked} frames of {name}"
     if cut:
         raise InputError(f"the edge of the picture cuts through the mouth or the eyes of the face in {where}")
     if most:
         raise InputError(f"face {number} was asked for, but {where} shows {most}, numbered from 0")
+    if turned:
+        raise InputError(
+            f"no face was found in {where}, but one is found when the picture is turned clockwise by {turned} degrees; "
+            "turn it upright first"
+        )
     raise InputError(f"no face was found in {where}; a portrait must show one, roughly from the front")
+
+
+def _turn_that_shows_a_face(tracker: FaceTracker, image: np.ndarray) -> int | None:
+    """Degrees clockwise by which a picture has to be turned so that its face is upright; None where none is found.
+
+    Faces are also found lying on their side, so the most upright one counts. Small ones are not searched for, which
+    takes long in large pictures.
+    """
+    rolls: dict[int, float] = {}
+    for quarters in (1, 2, 3):
+        faces = tracker.detect(np.ascontiguousarray(np.rot90(image, -quarters)), thorough=False)
+        if faces:
+            rolls[90 * quarters] = abs(faces[0].roll)
+    return min(rolls, key=rolls.__getitem__, default=None)
 
 
 def beyond_edge(image: np.ndarray, points: np.ndarray) -> float:

@@ -13,7 +13,7 @@ from media.clips import corners, grey, quarters, tone, write_sound, write_video
 from pdfgc.errors import InputError
 from pdfgc.media import video
 from pdfgc.media.pixels import apply_display_matrix, upright_rgb
-from pdfgc.media.video import VideoWriter, probe, read_frames
+from pdfgc.media.video import VideoWriter, probe, read_frames, stamped_times
 
 
 def times(path: Path) -> list[Fraction]:
@@ -136,6 +136,18 @@ def test_probe_counts(tmp_path: Path) -> None:
     assert (silent.frames, silent.duration) == (10, Fraction(2, 5))
     assert not silent.has_audio
     assert probe(write_video(tmp_path / "loud.mp4", [grey(9)] * 10, sound=tone(1, 16000))).has_audio
+
+
+def test_stamps_are_those_of_the_frames(tmp_path: Path) -> None:
+    stamps = [0, 40, 120, 130, 200]
+    clip = write_video(
+        tmp_path / "clip.mkv", [grey(9)] * len(stamps), stamps=stamps, time_base=Fraction(1, 1000)
+    )
+    shown = [Fraction(stamp, 1000) for stamp in stamps]
+    assert stamped_times(clip, 6) == shown == times(clip)
+    assert stamped_times(clip, 3) == shown[:3]
+    Image.new("RGB", (8, 8)).save(tmp_path / "still.png")
+    assert stamped_times(tmp_path / "still.png", 6) == stamped_times(tmp_path, 6) == []
 
 
 def test_a_still_is_one_frame(tmp_path: Path) -> None:

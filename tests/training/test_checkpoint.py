@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,16 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     assert (read.step, read.minutes, read.config, read.used) == (7, 1.5, {"size": 64}, {"stage1": "ab"})
     assert read.part("modules").keys() == {"net.weight"}
     assert torch.equal(read.part("modules")["net.weight"], torch.full((2, 2), 7.0))
+
+
+def test_a_checkpoint_of_an_older_version_does_not_name_its_clips(tmp_path: Path) -> None:
+    about = {"step": 1, "minutes": 0.5, "config": {}, "used": {}}
+    save_file(
+        {"modules/net.weight": torch.zeros(1)},
+        tmp_path / "step-00000001.safetensors",
+        metadata={"pdfgc_checkpoint": json.dumps(about)},
+    )
+    assert read_checkpoint(tmp_path / "step-00000001.safetensors").data == ""
 
 
 @pytest.mark.parametrize(("keep", "left"), [(0, [5]), (1, [5]), (3, [3, 4, 5])])

@@ -45,6 +45,16 @@ def test_lines_are_there_while_the_run_goes_on(tmp_path: Path) -> None:
     logs.close()
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_a_full_disk_is_said_of_the_log(tmp_path: Path) -> None:
+    logs = Logs(tmp_path, 0, 10)
+    logs._lines = open("/dev/full", "w", buffering=1)  # noqa: SIM115 (closed by close)
+    for write in (lambda: logs.write(1, {"mesh": 0.25}, {}), logs.close):
+        with pytest.raises(OSError, match="No space") as caught:
+            write()
+        assert caught.value.filename == str(tmp_path / "log.jsonl")
+
+
 def test_a_sample_sheet_is_a_picture(tmp_path: Path) -> None:
     from PIL import Image
 

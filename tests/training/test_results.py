@@ -11,14 +11,22 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from pdfgc.errors import InputError
-from pdfgc.training.results import Results, read_result, write_model, write_result
+from pdfgc.model import load
+from pdfgc.training.results import Results, read_about, read_result, write_model, write_result
+from random_model import write_random_model
 
 
-def leave(run: Path, stage: str, tensors: dict[str, Tensor], finished: bool = True) -> Path:
+def leave(
+    run: Path,
+    stage: str,
+    tensors: dict[str, Tensor],
+    finished: bool = True,
+    used: dict[str, str] | None = None,
+) -> Path:
     """The result of a stage."""
     path = run / stage / "weights.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
-    about = {"preset": "tiny", "stages": {stage: {"step": 3, "finished": finished, "used": {}}}}
+    about = {"preset": "tiny", "stages": {stage: {"step": 3, "finished": finished, "used": used or {}}}}
     write_result(path, tensors, about)
     return path
 
@@ -81,6 +89,38 @@ def test_the_model_is_all_stages_together(tmp_path: Path) -> None:
     assert model.tensors.keys() == {"motion.weight", "lips.weight", "lips.bias"}
     assert model.module("lips")["weight"].tolist() == [[3.0, 3.0]]
     assert set(model.about["stages"]) == {"stage1", "stage2-lips", "stage3"}
+
+
+@pytest.mark.parametrize("built_on", ["as it is", "before", "unknown"])
+def test_a_model_of_stages_that_were_trained_apart_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, built_on: str
+) -> None:
+    first = leave(tmp_path, "stage1", {"motion.weight": torch.ones(2)})
+    now = hashlib.sha256(first.read_bytes()).hexdigest()
+    used = {"as it is": {"stage1": now}, "before": {"stage1": "ab"}, "unknown": {}}[built_on]
+    leave(tmp_path, "stage2-lips", linear(2.0), used=used)
+    path = write_model(tmp_path)
+    assert path is not None
+    told = f"{path} is made of parts that do not fit: stage2-lips was built on another stage1 than it holds"
+    assert (told in caplog.text) == (built_on == "before") == bool(caplog.records)
+
+
+def test_such_a_model_is_warned_of_when_it_is_loaded(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write_random_model(tmp_path / "model.safetensors")
+    model = read_result(path)
+    stages = {"stage1": {"used": {}, "sha256": "a"}, "stage3": {"used": {"stage1": "b"}, "sha256": "c"}}
+    write_result(path, model.tensors, {**model.about, "stages": stages})
+    load(tmp_path)
+    assert f"{tmp_path} is made of parts that do not fit: stage3 was built on another stage1" in caplog.text
+
+
+def test_metadata_is_read_alone(tmp_path: Path) -> None:
+    about = read_about(leave(tmp_path, "stage1", linear(1.0)))
+    assert about["preset"] == "tiny" and set(about["stages"]) == {"stage1"}
+    with pytest.raises(InputError, match="but there is none"):
+        read_about(tmp_path / "weights.safetensors")
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -109,6 +110,9 @@ def test_training_further_what_others_are_built_on_is_warned_of(
     assert not caplog.records
     train("stage1", data=data, run=tmp_path, preset="tiny", changes=[*CHANGES, "training.steps=4"])
     later = tmp_path / "stage2-lips"
+    assert "model.safetensors is made of parts that do not fit: stage2-lips was built on another stage1" in (
+        caplog.text
+    )
     assert (
         f"stage2-lips was built on stage1 as it is; once that is trained further, delete {later}"
         in caplog.text
@@ -135,6 +139,25 @@ def test_other_people_held_out_are_told_of(
     person = ClipSet.open(data).identities[0]
     train("stage1", data=data, run=tmp_path, preset="tiny", changes=[*CHANGES, f"data.held_out=[{person}]"])
     assert "stage1 goes on with a changed data.held_out" in caplog.text
+
+
+def test_other_clips_are_told_of_and_the_same_elsewhere_are_not(
+    data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    moved, other, run = tmp_path / "moved", tmp_path / "other", tmp_path / "run"
+    shutil.copytree(data, moved)
+    write_clip_set(other, clips=1)
+    train("stage1", data=data, run=run, preset="tiny", changes=CHANGES, max_minutes=0)
+    train("stage1", data=moved, run=run, preset="tiny", changes=CHANGES, max_minutes=0)
+    assert "clips" not in caplog.text
+    train("stage1", data=other, run=run, preset="tiny", changes=CHANGES)
+    assert "stage1 goes on with other clips than before: those of --data have changed" in caplog.text
+    caplog.clear()
+    train("all", data=other, run=run, preset="tiny", changes=CHANGES)
+    assert "clips" not in caplog.text
+    train("all", data=moved, run=run, preset="tiny", changes=CHANGES)
+    told = "stage1 is finished and stays as it is: it was trained on other clips"
+    assert told in caplog.text and "configuration" not in caplog.text
 
 
 def test_the_time_budget_is_shared_and_leaves_a_model(data: Path, tmp_path: Path) -> None:

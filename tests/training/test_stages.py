@@ -108,6 +108,14 @@ def test_parts_of_the_generator_may_stay_as_they_are(trained: Path, shards: Path
     same = {name for name in painter if torch.equal(before.tensors[name], after.tensors[name])}
     kept = ("generator.encoder.", "generator.flow.", "generator.painter.coarse.")
     assert same == {name for name in painter if name.startswith(kept)}
+    more = [*changes, "stages.stage3.frozen=[encoder,flow.heads,painter]"]
+    with pytest.raises(
+        InputError, match=r"stage3 has trained painter already, which stages\.stage3\.frozen is to leave"
+    ):
+        train("stage3", data=shards, run=tmp_path, preset="tiny", changes=more)
+    freed = [*changes, "stages.stage3.frozen=[encoder]", f"training.steps={STEPS + 1}"]
+    (outcome,) = train("stage3", data=shards, run=tmp_path, preset="tiny", changes=freed)
+    assert outcome.step == STEPS + 1
 
 
 def test_the_run_is_a_model_that_drives_a_portrait(trained: Path) -> None:

@@ -34,7 +34,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from pdfgc.errors import InputError
-from pdfgc.files import atomic_path
+from pdfgc.files import atomic_path, sha256_of
 
 log = logging.getLogger(__name__)
 
@@ -236,6 +236,15 @@ def write_clip(path: Path, info: ClipInfo, tensors: Mapping[str, np.ndarray]) ->
     contiguous = {name: np.ascontiguousarray(values) for name, values in tensors.items()}
     with atomic_path(path) as temporary:
         save_file(contiguous, temporary, metadata={"pdfgc_clip": json.dumps(info.to_json())})
+
+
+def digest_of(folder: Path) -> str:
+    """What names the clips of a prepared folder wherever it lies: the SHA-256 of its index.
+
+    Raises:
+        OSError: the index cannot be read.
+    """
+    return sha256_of(folder / "index.json")
 
 
 class ClipSet:

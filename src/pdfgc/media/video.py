@@ -34,7 +34,7 @@ from pdfgc.media.images import (
 from pdfgc.media.pixels import upright_rgb
 from pdfgc.media.writer import VideoWriter
 
-__all__ = ["Frame", "VideoInfo", "VideoWriter", "probe", "read_frames", "read_image"]
+__all__ = ["Frame", "VideoInfo", "VideoWriter", "probe", "read_frames", "read_image", "stamped_times"]
 
 DEFAULT_FPS = Fraction(25)
 """Frames a second of pictures that carry no time: the project's standard rate (paper, section 4.1)."""
@@ -103,6 +103,39 @@ def probe(path: PathLike, *, fps: Fraction = DEFAULT_FPS) -> VideoInfo:
         return VideoInfo(width, height, len(delays) / duration, duration, len(delays), False, Fraction(0))
     with open_media(source) as container:
         return _probe_video(container, source)
+
+
+def stamped_times(path: PathLike, most: int) -> list[Fraction]:
+    """When the frames of a video are shown, by the stamps of its packets, which are not decoded.
+
+    Args:
+        path: as `read_frames`.
+        most: as many at most, the first ones; fewer are all that the video has.
+
+    Returns:
+        Seconds on the container's own clock, rising; none where a frame has no stamp, where the file breaks off, and
+        for pictures and folders.
+
+    Raises:
+        InputError: when there is no such file or it has no pictures.
+    """
+    source = _existing(path)
+    if source.is_dir() or is_still(source) or is_animation(source):
+        return []
+    times: set[Fraction] = set()
+    with open_media(source) as container:
+        stream = _require_pictures(container, source)
+        try:
+            for packet in container.demux(stream):
+                if len(times) == most or not packet.size:  # the one that ends the stream is empty
+                    break
+                if packet.pts is None or packet.time_base is None:
+                    return []
+                if not packet.is_discard:  # what an edit list leaves out
+                    times.add(packet.pts * Fraction(packet.time_base))
+        except av.FFmpegError:
+            return []
+    return sorted(times)
 
 
 def read_frames(

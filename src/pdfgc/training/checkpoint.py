@@ -2,8 +2,8 @@
 
 `RUN/<stage>/checkpoints/step-00001234.safetensors` holds tensors under `modules/`, `averages/` and
 `optimizer/<phase>/`; the metadata entry `pdfgc_checkpoint` is a JSON object with the step, the minutes
-trained, the resolved configuration and the fingerprints of the earlier stages it builds on. Nothing is
-pickled.
+trained, the resolved configuration, and the fingerprints of the earlier stages it builds on and of the
+clips. Nothing is pickled.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ class Checkpoint:
     used: dict[str, str]
     """sha256 of the earlier stages' weights that this stage was built from."""
     tensors: dict[str, Tensor] = field(repr=False)
+    data: str = ""
+    """What names the clips trained on (`clips.digest_of`); empty in checkpoints of older versions."""
 
     def part(self, prefix: str) -> dict[str, Tensor]:
         """The tensors below `prefix/`, by the rest of their names."""
@@ -56,6 +58,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint, keep: int) -> Path:
         "minutes": checkpoint.minutes,
         "config": checkpoint.config,
         "used": checkpoint.used,
+        "data": checkpoint.data,
     }
     own = {name: value.detach().cpu().clone().contiguous() for name, value in checkpoint.tensors.items()}
     with atomic_path(path) as temporary:

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
-from pdfgc.files import atomic_path
+from pdfgc.files import atomic_path, naming_in_errors
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -37,10 +37,10 @@ class Logs:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.steps = steps
-        path = folder / "log.jsonl"
-        if path.exists():
-            _drop_lines_after(path, step)
-        self._lines: IO[str] = open(path, "a", buffering=1)  # noqa: SIM115 (closed by close)
+        self._path = folder / "log.jsonl"
+        if self._path.exists():
+            _drop_lines_after(self._path, step)
+        self._lines: IO[str] = open(self._path, "a", buffering=1)  # noqa: SIM115 (closed by close)
         self._board = _open_board(folder / "tensorboard", step)
         self._last_message = time.monotonic()
 
@@ -49,7 +49,8 @@ class Logs:
         line: dict[str, object] = {"step": step, **values}
         if validation:
             line["validation"] = dict(validation)
-        self._lines.write(json.dumps(line) + "\n")
+        with naming_in_errors(self._path):
+            self._lines.write(json.dumps(line) + "\n")
         if self._board is not None:
             for name, value in values.items():
                 self._board.add_scalar(name, value, step)
@@ -74,7 +75,8 @@ class Logs:
 
     def close(self) -> None:
         """Flushes and closes the files."""
-        self._lines.close()
+        with naming_in_errors(self._path):  # where a line did not fit, it still does not
+            self._lines.close()
         if self._board is not None:
             self._board.close()
 

@@ -15,7 +15,7 @@ from collections.abc import Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -34,6 +34,7 @@ from pdfgc.training.checkpoint import Checkpoint, read_latest, write_checkpoint
 from pdfgc.training.descent import Descent, autocast
 from pdfgc.training.logs import Logs
 from pdfgc.training.measures import Measures, NotFinite, Place
+from pdfgc.training.resume import compare
 from pdfgc.training.stage import Batch, Phase, Stage
 from pdfgc.training.stopping import StopRequest
 
@@ -81,15 +82,22 @@ class Loop:
         folder: `RUN/<stage>`; checkpoints found in it are continued from.
         used: sha256 of the earlier stages' weights that the stage was built from.
         device: where the networks run.
+        data: what names the clips (`clips.digest_of`); empty where nobody compares them.
 
     Raises:
         InputError: when the configuration is impossible, or does not fit the checkpoint.
     """
 
     def __init__(
-        self, stage: Stage, config: Config, folder: Path, used: Mapping[str, str], device: torch.device
+        self,
+        stage: Stage,
+        config: Config,
+        folder: Path,
+        used: Mapping[str, str],
+        device: torch.device,
+        data: str = "",
     ) -> None:
-        self.stage, self.folder, self.device, self.used = stage, folder, device, dict(used)
+        self.stage, self.folder, self.device, self.used, self.data = stage, folder, device, dict(used), data
         self.config = config_to_dict(config)
         self.training = config.stage(stage.name).training
         self._check_batch()
@@ -338,11 +346,11 @@ class Loop:
         for name, descent in self._descents.items():
             for key, value in descent.tensors(self._names).items():
                 tensors[f"optimizer/{name}/{key}"] = value
-        checkpoint = Checkpoint(self.step, self.minutes, self.config, self.used, tensors)
+        checkpoint = Checkpoint(self.step, self.minutes, self.config, self.used, tensors, self.data)
         write_checkpoint(self.folder / "checkpoints", checkpoint, self.training.keep)
 
     def _restore(self, checkpoint: Checkpoint) -> None:
-        self._compare(checkpoint)
+        compare(self.stage.name, self.folder, checkpoint, config=self.config, used=self.used, data=self.data)
         for name, module in self.stage.modules.items():
             prefix = f"modules/{name}."
             state = {
@@ -361,42 +369,3 @@ class Loop:
             descent.restore(self._names, checkpoint.part(f"optimizer/{name}"))
         self.step, self.minutes = checkpoint.step, checkpoint.minutes
         log.info("%s: going on from step %d", self.stage.name, self.step)
-
-    def _compare(self, checkpoint: Checkpoint) -> None:
-        """Refuses a checkpoint of other networks or other earlier stages; tells of other changes."""
-        section = self.stage.name.replace("-", "_")
-        for key in ("networks", "size"):
-            if checkpoint.config[key] != self.config[key]:
-                raise InputError(
-                    f"{self.folder} was begun with {key} {checkpoint.config[key]}, but the configuration has "
-                    f"{self.config[key]}; use another --run"
-                )
-        people = _differences(checkpoint.config["data"], self.config["data"])
-        if people:
-            log.warning(
-                "%s goes on with a changed data.%s: who was trained on before is no stranger to it now",
-                self.stage.name,
-                " and data.".join(people),
-            )
-        before, now = checkpoint.config["paper"], self.config["paper"]
-        changed = _differences(before, now)
-        if "networks" in changed:
-            names = ", ".join(_differences(before["networks"], now["networks"]))
-            raise InputError(
-                f"{self.folder} was begun with other paper.networks ({names}); use another --run"
-            )
-        if changed:
-            log.warning("%s goes on with a changed paper.%s", self.stage.name, ", paper.".join(changed))
-        if checkpoint.config["stages"][section] != self.config["stages"][section]:
-            log.warning("%s goes on with a changed configuration", self.stage.name)
-        for stage, digest in checkpoint.used.items():
-            if self.used.get(stage) != digest:
-                raise InputError(
-                    f"{stage} has been trained further since {self.stage.name} began in {self.folder}; "
-                    "delete that folder to begin it anew, or use another --run"
-                )
-
-
-def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Names of the entries that are not alike."""
-    return sorted(name for name in {*before, *now} if before.get(name) != now.get(name))

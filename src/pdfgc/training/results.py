@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ class Result:
     tensors: dict[str, Tensor]
     """By `<module>.<name>`."""
     about: dict[str, Any]
-    """The metadata: `preset`, `config`, and `stages` (name -> step, finished, sha256 where known)."""
+    """The metadata: `preset`, `config`, and `stages` (name -> step, finished, used; in a model of all also sha256)."""
 
     def module(self, name: str) -> dict[str, Tensor]:
         """The state of one module; empty when the file has none of that name."""
@@ -69,19 +70,42 @@ def read_result(path: Path) -> Result:
     Raises:
         InputError: when the file is missing, damaged, or not written by `write_result`.
     """
-    if not path.is_file():
-        raise InputError(f"expected a weights file at {path}, but there is none")
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-    except SafetensorError as error:
-        raise InputError(
-            f"expected a safetensors file, but {path} cannot be read as one ({error})"
-        ) from error
+    about = read_about(path)
+    with _opened(path) as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+    return Result(tensors, about)
+
+
+def read_about(path: Path) -> dict[str, Any]:
+    """The metadata of what `write_result` wrote, without the weights; as `Result.about`.
+
+    Raises:
+        InputError: as `read_result`.
+    """
+    with _opened(path) as file:
+        metadata = file.metadata() or {}
     if "pdfgc" not in metadata:
         raise InputError(f"expected weights written by pdfgc train, but {path} lacks the pdfgc metadata")
-    return Result(tensors, json.loads(metadata["pdfgc"]))
+    about: dict[str, Any] = json.loads(metadata["pdfgc"])
+    return about
+
+
+def warn_of_misfits(name: str, about: Mapping[str, Any]) -> None:
+    """Says which stages of a model were built on other weights of earlier ones than it holds.
+
+    Args:
+        name: the model's.
+        about: as `Result.about`; what is not known there is not warned of.
+    """
+    stages = about.get("stages", {})
+    for stage, entry in stages.items():
+        for earlier, digest in entry.get("used", {}).items():
+            if stages.get(earlier, {}).get("sha256", digest) != digest:
+                log.warning(
+                    "%s is made of parts that do not fit: %s was built on another %s than it holds; delete the "
+                    "folder of %s in the run to train it anew",
+                    *(name, stage, earlier, stage),
+                )
 
 
 @dataclass
@@ -156,7 +180,7 @@ class Results:
 
 def write_model(run: Path) -> Path | None:
     """Joins the results of all stages into `RUN/model.safetensors`; a later stage's tensors replace an
-    earlier's of the same name.
+    earlier's of the same name. Stages that were trained apart are warned of.
 
     Returns:
         The file's path, or None when no stage has a result yet.
@@ -165,15 +189,35 @@ def write_model(run: Path) -> Path | None:
     tensors: dict[str, Tensor] = {}
     about: dict[str, Any] = {"stages": {}}
     for stage in results.stages():
-        result = read_result(results._path(stage))  # nothing is built on it here, so nothing is warned of
+        part = results._path(stage)
+        result = read_result(part)  # nothing is built on it here, so nothing is warned of
         tensors.update(result.tensors)
         about.update({key: value for key, value in result.about.items() if key != "stages"})
-        about["stages"].update(result.about["stages"])
+        about["stages"][stage] = {**result.about["stages"][stage], "sha256": sha256_of(part)}
     if not tensors:
         return None
     path = run / "model.safetensors"
     write_result(path, tensors, about)
+    warn_of_misfits(str(path), about)
     return path
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """A safetensors file.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    if not path.is_file():
+        raise InputError(f"expected a weights file at {path}, but there is none")
+    try:
+        with safe_open(path, "pt") as file:
+            yield file
+    except SafetensorError as error:
+        raise InputError(
+            f"expected a safetensors file, but {path} cannot be read as one ({error})"
+        ) from error
 
 
 def _tensor_names(path: Path) -> list[str]:

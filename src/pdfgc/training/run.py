@@ -25,7 +25,7 @@ from typing import Any
 import torch
 
 from pdfgc.config import Config, config_from_dict, config_to_dict, config_to_yaml, load_config
-from pdfgc.data.clips import ClipSet
+from pdfgc.data.clips import ClipSet, digest_of
 from pdfgc.devices import choose_device
 from pdfgc.errors import InputError
 from pdfgc.files import atomic_path, make_folder, sha256_of
@@ -38,11 +38,12 @@ from pdfgc.training.plan import describe
 from pdfgc.training.results import (
     STAGES,
     Results,
-    read_result,
+    read_about,
     stage_module,
     write_model,
     write_result,
 )
+from pdfgc.training.resume import is_other_data
 from pdfgc.training.stage import Setup, Stage
 from pdfgc.wording import counted, nearest
 
@@ -90,7 +91,7 @@ def train(
     training, held_out = load_clips(Path(data), config)
     folder = make_folder(run)
     with distributed.joined(choose_device(device)) as own_device:
-        job = _Job(config, training, held_out, folder, own_device)
+        job = _Job(config, training, held_out, digest_of(Path(data)), folder, own_device)
         lock = locked(folder, "training into", "another --run")
         with lock if distributed.rank() == 0 else nullcontext():
             if distributed.rank() > 0:
@@ -108,6 +109,8 @@ class _Job:
     config: Config
     training: ClipSet
     held_out: ClipSet
+    data: str
+    """What names the clips (`clips.digest_of`)."""
     run: Path
     device: torch.device
     told: set[str] = field(default_factory=set)
@@ -211,30 +214,31 @@ def _train_stage(name: str, job: _Job, end: float) -> Outcome:
         stage = _build(name, setup)
     for needed in stage.requires:
         setup.earlier.of(needed)
-    loop = Loop(stage, config, setup.folder, setup.earlier.used, job.device)
+    loop = Loop(stage, config, setup.folder, setup.earlier.used, job.device, job.data)
     if distributed.rank() == 0:
         _write_text(setup.folder / "config.yaml", config_to_yaml(config))
     minutes = None if end == math.inf else max(end - time.monotonic(), 0) / 60
     outcome = loop.run(minutes)
     path = setup.folder / "weights.safetensors"
     if distributed.rank() == 0 and (outcome.worked or not path.is_file()):
-        write_result(path, loop.exports(), _about(config, outcome, setup.earlier))
+        write_result(path, loop.exports(), _about(job, outcome, setup.earlier))
         write_model(job.run)
     distributed.wait()
     return outcome
 
 
-def _about(config: Config, outcome: Outcome, earlier: Results) -> dict[str, Any]:
+def _about(job: _Job, outcome: Outcome, earlier: Results) -> dict[str, Any]:
     """The metadata of a stage's result."""
     stage = {
         "step": outcome.step,
         "minutes": round(outcome.minutes, 2),
         "finished": outcome.reason == "finished",
         "used": earlier.used,
+        "data": job.data,
     }
     return {
-        "preset": config.preset,
-        "config": config_to_dict(config),
+        "preset": job.config.preset,
+        "config": config_to_dict(job.config),
         "stages": {outcome.stage: stage},
     }
 
@@ -249,18 +253,20 @@ def _check_settled(names: list[str], job: _Job) -> None:
         path = job.run / name / "weights.safetensors"
         if not path.is_file():
             continue
-        result = read_result(path)
-        before, now = config_to_dict(config_from_dict(result.about["config"])), config_to_dict(job.config)
+        about = read_about(path)
+        before, now = config_to_dict(config_from_dict(about["config"])), config_to_dict(job.config)
         for key in ("networks", "size"):
             if before[key] != now[key]:
                 raise InputError(
                     f"{path.parent} was trained with {key} {before[key]}, but the configuration has {now[key]}; use "
                     "another --run"
                 )
-        section, done = name.replace("-", "_"), result.about["stages"][name]
+        section, done = name.replace("-", "_"), about["stages"][name]
         stays = done["finished"] and done["step"] >= job.config.stage(name).training.steps
         if stays and before["stages"][section] != now["stages"][section]:
             log.warning("%s is finished and stays as it is: its configuration has changed since", name)
+        if stays and is_other_data(done.get("data", ""), job.data):
+            log.warning("%s is finished and stays as it is: it was trained on other clips", name)
         if len(names) == 1 and (later := _built_upon(job.run, name)):
             log.warning(
                 "%s was built on %s as it is; once that is trained further, delete %s to train anew, or the "
@@ -278,7 +284,7 @@ def _is_settled(run: Path, name: str, config: Config) -> bool:
     path = run / name / "weights.safetensors"
     if not path.is_file():
         return False
-    about = read_result(path).about["stages"][name]
+    about = read_about(path)["stages"][name]
     for stage, digest in about["used"].items():
         if sha256_of(run / stage / "weights.safetensors") != digest:
             raise InputError(
@@ -303,7 +309,7 @@ def _built_upon(run: Path, name: str) -> list[str]:
     later = []
     for stage in list(STAGES)[list(STAGES).index(name) + 1 :]:
         path = run / stage / "weights.safetensors"
-        if path.is_file() and name in read_result(path).about["stages"][stage]["used"]:
+        if path.is_file() and name in read_about(path)["stages"][stage]["used"]:
             later.append(stage)
     return later
 
