@@ -19,6 +19,7 @@ enum { LANES = 8, ROWS = 6 };
 enum { COLUMNS = 2 * LANES }; /* ROWS x COLUMNS sums stay in the registers, which they and what they are made of fill */
 enum { DEPTH = 512 };         /* of a panel, COLUMNS wide, that stays in the first cache */
 enum { BAND = 32 * ROWS };    /* rows that stay in the second cache while panels go by */
+enum { LINE = 16 };           /* floats that are fetched together */
 
 typedef ptrdiff_t Index;
 typedef float Vector __attribute__((vector_size(LANES * sizeof(float))));
@@ -32,6 +33,8 @@ typedef struct {
     int onto;                       /* whether the sums go onto what is there */
     const float *next;              /* what is needed next of the panels, fetched meanwhile: .. */
     Index next_step;                /* .. a place for each row of this panel */
+    const float *ahead;             /* what is needed of the rows of the next product, fetched meanwhile: .. */
+    Index ahead_size;               /* .. so many floats in all */
 } Task;
 
 /* Columns of a panel. */
@@ -98,12 +101,16 @@ static void multiply_last(Task task, Index rows, Index columns) {
 
 static Index smaller(Index a, Index b) { return a < b ? a : b; }
 
+static Index parts(Index whole, Index part) { return (whole + part - 1) / part; }
+
 /* Rows of one matrix times a panel; `task` says where the first ones begin. What is fetched meanwhile, a part with each
-   few rows, is the panel behind. */
+   few rows, is the panel behind, and a share of the next product's rows. */
 static void multiply_band(Task task, Index rows, Index columns, Index panel_size) {
+    Index lines = parts(parts(task.ahead_size, LINE), parts(rows, ROWS));
     task.next = task.panel + panel_size;
-    task.next_step = (COLUMNS * ROWS + rows - 1) / rows;
+    task.next_step = parts(COLUMNS * ROWS, rows);
     for (Index i = 0; i < rows; i += ROWS) {
+        for (Index line = 0; line < lines; line++, task.ahead += LINE) __builtin_prefetch(task.ahead, 0, 2);
         if (columns < COLUMNS)
             multiply_last(task, smaller(ROWS, rows - i), columns);
         else
@@ -118,17 +125,21 @@ static void multiply_band(Task task, Index rows, Index columns, Index panel_size
    `right [count, panels, inputs, COLUMNS]`. */
 void products(const float *left, const float *right, Index count, Index rows, Index inputs, Index outputs, Index first,
               Index stop, float *out) {
-    Index panels = (outputs + COLUMNS - 1) / COLUMNS, panel_size = inputs * COLUMNS;
+    Index panels = parts(outputs, COLUMNS), panel_size = inputs * COLUMNS;
     for (Index number = 0; number < count; number++) {
         for (Index band = first; band < stop; band += BAND) {
+            Index band_rows = smaller(BAND, stop - band);
+            Index share = number + 1 < count ? band_rows * inputs / panels : 0; /* that goes with each panel */
             for (Index depth = 0; depth < inputs; depth += DEPTH) {
                 for (Index j = 0; j < panels; j++) {
                     Task task = {.left = left + (number * rows + band) * inputs + depth,
                                  .panel = right + (number * panels + j) * panel_size + depth * COLUMNS,
                                  .out = out + (number * rows + band) * outputs + j * COLUMNS,
                                  .left_row = inputs, .out_row = outputs,
-                                 .depth = smaller(DEPTH, inputs - depth), .onto = depth > 0};
-                    multiply_band(task, smaller(BAND, stop - band), outputs - j * COLUMNS, panel_size);
+                                 .depth = smaller(DEPTH, inputs - depth), .onto = depth > 0,
+                                 .ahead = left + ((number + 1) * rows + band) * inputs + j * share,
+                                 .ahead_size = depth == 0 ? share : 0};
+                    multiply_band(task, band_rows, outputs - j * COLUMNS, panel_size);
                 }
             }
         }
