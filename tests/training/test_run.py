@@ -103,6 +103,14 @@ def test_an_earlier_stage_trained_further_is_noticed(data: Path, tmp_path: Path)
             train(stage, data=data, run=tmp_path, preset="tiny", changes=[*CHANGES, "training.steps=4"])
 
 
+def test_an_earlier_stage_that_is_gone_is_noticed(data: Path, tmp_path: Path) -> None:
+    for stage in ("stage1", "stage2-lips"):
+        train(stage, data=data, run=tmp_path, preset="tiny", changes=CHANGES)
+    shutil.rmtree(tmp_path / "stage1")
+    with pytest.raises(InputError, match=r"stage2-lips was built on stage1, whose result .* is gone"):
+        train("all", data=data, run=tmp_path, preset="tiny", changes=CHANGES)
+
+
 def test_training_further_what_others_are_built_on_is_warned_of(
     data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

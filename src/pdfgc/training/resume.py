@@ -64,7 +64,7 @@ def compare(
 
 
 def is_other_data(before: str, now: str) -> bool:
-    """Whether two names of clips (`ClipSet.digest`) are known and differ; runs of older versions have none."""
+    """Whether two names of clips (`clips.digest_of`) are known and differ; runs of older versions have none."""
     return bool(before and now and before != now)
 
 

@@ -279,14 +279,20 @@ def _is_settled(run: Path, name: str, config: Config) -> bool:
     """Whether `all` leaves a stage as it is: it has all its steps, or a later stage is built on what it has.
 
     Raises:
-        InputError: when an earlier stage changed since.
+        InputError: when an earlier stage changed since, or is gone.
     """
     path = run / name / "weights.safetensors"
     if not path.is_file():
         return False
     about = read_about(path)["stages"][name]
     for stage, digest in about["used"].items():
-        if sha256_of(run / stage / "weights.safetensors") != digest:
+        earlier = run / stage / "weights.safetensors"
+        if not earlier.is_file():
+            raise InputError(
+                f"{name} was built on {stage}, whose result {earlier} is gone; bring it back, or delete {run / name} "
+                "to begin both anew"
+            )
+        if sha256_of(earlier) != digest:
             raise InputError(
                 f"{stage} has been trained further since {name} was built on it; delete {run / name} to "
                 "begin it anew, or use another --run"
