@@ -115,9 +115,9 @@ def train_small(work: Path, minutes: float, changes: Sequence[str], device: str)
                 max_minutes=max(until - passed / 60, 0),
                 device=device,
             )
-            left = 60 * minutes - (time.monotonic() - start)
-            if outcome.reason == "stopped" or left <= 0:
+            if outcome.reason == "stopped" or until == minutes:
                 break  # but not where it has all its steps: a slow beginning makes them too few
+            left = 60 * minutes - (time.monotonic() - start)
             seconds = [line["seconds"] for line in read_log(run / "stage3")]
             if len(seconds) >= _FEWEST:
                 steps = outcome.step + planned_steps(seconds, left)

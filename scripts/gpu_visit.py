@@ -369,6 +369,7 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
     part["pack"].add_argument("--limit-mib", type=float, default=62.0, help="of a call, project included")
     part["receive"].add_argument("folder", type=Path)
     part["train"].add_argument("--minutes", type=float, default=20.0)
+    part["train"].add_argument("--only", nargs="+", choices=["small", "paper"])
     part["collect"].add_argument("--piece-mib", type=float, default=15.0)
     part["measure"].add_argument("--only", nargs="+", metavar="NAME", help="of the measurements")
     part["measure"].add_argument("--steps", type=int, default=12, help="of each profile")
@@ -406,7 +407,8 @@ def main(words: Sequence[str] | None = None) -> int:
         elif given.verb == "receive":
             receive(given.folder, given.work)
         elif given.verb == "train":
-            train(given.work, given.minutes, training_words(given))
+            both = training_words(given)
+            train(given.work, given.minutes, {name: both[name] for name in given.only or both})
         elif given.verb == "collect":
             for path in collect(given.work, given.output, given.piece_mib):
                 log.info("%s: %.1f MiB", path.name, path.stat().st_size / 2**20)
