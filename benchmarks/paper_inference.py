@@ -42,10 +42,8 @@ from torch.utils.flop_counter import FlopCounterMode
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from pdfgc.allocator import keep_freed_memory
-from pdfgc.cli import main as main_of_pdfgc
 from pdfgc.config import config_to_dict, load_config
 from pdfgc.devices import choose_device, half_precision
-from pdfgc.media.video import VideoWriter
 from pdfgc.motion import FACTORS, MotionTrack
 from pdfgc.networks.mel import log_mel, paper_filters, paper_window, to_rms
 from pdfgc.networks.paper.build import make_networks
@@ -298,6 +296,8 @@ def table(result: dict[str, Any]) -> str:
 
 def peak_memory(options: argparse.Namespace, seconds: float) -> dict[str, float]:
     """Of this process, a fresh one, over a whole `pdfgc animate` whose sound and driver are that long."""
+    from pdfgc.cli import main as main_of_pdfgc
+
     with TemporaryDirectory() as name:
         folder = Path(name)
         model = folder / "model.safetensors" if options.model is None else options.model
@@ -336,6 +336,8 @@ def write_sound(path: Path, seconds: float) -> None:
 
 def write_noise(path: Path, size: int, frames: int, fps: int) -> None:
     """A video of coarse noise."""
+    from pdfgc.media.video import VideoWriter  # here, so that a machine without PyAV can time the networks
+
     random = np.random.default_rng(2)
     with VideoWriter(path, width=size, height=size, fps=Fraction(fps)) as writer:
         for _ in range(max(1, frames)):

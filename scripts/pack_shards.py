@@ -18,6 +18,7 @@ import lzma
 import tarfile
 import tempfile
 from collections.abc import Iterator
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import numpy as np
@@ -57,8 +58,11 @@ def pack(shards: Path, folder: Path, part_mib: float, crf: int) -> list[Path]:
     return [*parts, _write_part(folder / f"part{len(parts):02d}.tar", held)]
 
 
-def unpack(folder: Path, shards: Path) -> int:
+def unpack(folder: Path, shards: Path, threads: int = 1) -> int:
     """Writes the clips of all parts in `folder`, and the index of everything in `shards`; returns the clips it holds.
+
+    Args:
+        threads: how many clips are unpacked side by side.
 
     Raises:
         InputError: when there are no parts.
@@ -68,12 +72,23 @@ def unpack(folder: Path, shards: Path) -> int:
         raise InputError(f"expected part*.tar in {folder}, but there are none")
     target = shards / "clips"
     target.mkdir(parents=True, exist_ok=True)
-    for part in parts:
-        with tarfile.open(part) as tar:
-            names = [name for name in tar.getnames() if name.endswith(".json")]
-            for name in track(names, total=len(names), description=f"unpacking {part.name}"):
-                _unpack_clip(tar, name.removesuffix(".json"), target)
+    clips = [clip for part in parts for clip in _read_part(part)]
+    with ThreadPool(threads) as pool:  # decompressing and decoding, nearly all of the work, run side by side
+        written = pool.imap_unordered(lambda clip: _unpack_clip(*clip, target), clips)
+        for _ in track(written, total=len(clips), description="unpacking"):
+            pass
     return _write_index(shards)
+
+
+def _read_part(part: Path) -> list[tuple[str, dict[str, bytes]]]:
+    """Name and files, by their suffixes, of every clip in a part."""
+    clips: dict[str, dict[str, bytes]] = {}
+    with tarfile.open(part) as tar:
+        for member in tar:
+            name, _, suffix = member.name.rpartition(".")
+            file = tar.extractfile(member)
+            clips.setdefault(name, {})[suffix] = b"" if file is None else file.read()
+    return list(clips.items())
 
 
 def _size(files: dict[str, bytes]) -> int:
@@ -135,21 +150,18 @@ def _encode_sound(wave: np.ndarray) -> bytes:
     return target.getvalue()
 
 
-def _unpack_clip(tar: tarfile.TarFile, name: str, target: Path) -> None:
-    def read(suffix: str) -> bytes:
-        file = tar.extractfile(f"{name}.{suffix}")
-        if file is None:
-            raise InputError(f"expected {name}.{suffix} in {tar.name!s}, but it is not a file")
-        return file.read()
-
-    tree = json.loads(read("json"))
+def _unpack_clip(name: str, files: dict[str, bytes], target: Path) -> None:
+    missing = [suffix for suffix in ("json", "mesh", "npz", "mp4") if suffix not in files]
+    if missing:
+        raise InputError(f"expected {name}.{missing[0]} in a packed clip, but it is not there")
+    tree = json.loads(files["json"])
     info = ClipInfo.from_json(tree)
-    planes = np.frombuffer(lzma.decompress(read("mesh")), np.uint8).reshape(2, -1)
+    planes = np.frombuffer(lzma.decompress(files["mesh"]), np.uint8).reshape(2, -1)
     change = np.ascontiguousarray(planes.T).view(np.int16).reshape(info.frames, 478, 3)
     mesh = np.cumsum(change, axis=0, dtype=np.int16).astype(np.float32) / _STEPS
-    rest = np.load(io.BytesIO(read("npz")))
-    jpegs = list(_decode_pictures(read("mp4"), info.frames))
-    sound = _decode_sound(read("ogg"), info.samples) if info.samples else np.zeros(0, np.int16)
+    rest = np.load(io.BytesIO(files["npz"]))
+    jpegs = list(_decode_pictures(files["mp4"], info.frames))
+    sound = _decode_sound(files["ogg"], info.samples) if info.samples else np.zeros(0, np.int16)
     tensors = {
         "pictures": np.frombuffer(b"".join(jpegs), np.uint8),
         "picture_offsets": np.cumsum([0, *map(len, jpegs)]),
@@ -212,12 +224,15 @@ def main() -> None:
     unpacking = verbs.add_parser("unpack", help="parts to clips")
     unpacking.add_argument("folder", type=Path)
     unpacking.add_argument("-o", dest="shards", type=Path, required=True)
+    unpacking.add_argument("--threads", type=int, default=1, help="clips unpacked side by side")
     arguments = parser.parse_args()
     if arguments.verb == "pack":
         for path in pack(arguments.shards, arguments.folder, arguments.part_mib, arguments.crf):
             log.info("%s: %.1f MiB", path, path.stat().st_size / 2**20)
     else:
-        log.info("%d clips in %s", unpack(arguments.folder, arguments.shards), arguments.shards)
+        log.info(
+            "%d clips in %s", unpack(arguments.folder, arguments.shards, arguments.threads), arguments.shards
+        )
 
 
 if __name__ == "__main__":
