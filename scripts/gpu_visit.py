@@ -316,7 +316,10 @@ def measures(work: Path, given: argparse.Namespace) -> dict[str, tuple[float, li
         "profile_paper": (110, [jobs, "profile", "paper", *on, *steps, *paper]),
         "profile_lips": (75, [jobs, "profile", "lips", *on, *steps, *paper]),
         "render": (80, ["benchmarks/render.py", *device, "--batch", *batches, *frames]),
-        "paper_inference": (100, ["benchmarks/paper_inference.py", *device, *frames, *inference]),
+        "paper_inference": (
+            100,
+            ["benchmarks/paper_inference.py", *device, *frames, "--turns", "1", *inference],
+        ),
         "distributed": (90, [*one, jobs, "distributed", *on]),
     }
 

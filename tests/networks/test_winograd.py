@@ -132,6 +132,9 @@ def test_colours_are_read_off_the_finished_map(batch: int, height: int, width: i
     assert torch.equal(found, WinogradConv(weight)(x, finish=finish))
     expected = before + torch.einsum("bhwc,bkc->bhwk", found, looks)
     assert torch.allclose(sums, expected, atol=1e-3)
+    unkept = before.clone()
+    WinogradConv(weight).read(x, None, finish, Readout(looks, unkept))
+    assert torch.allclose(unkept, sums, atol=1e-4)
 
 
 def test_a_convolution_of_one_pixel_is_a_product() -> None:

@@ -251,10 +251,10 @@ static void sums_of_tile(const float *products, Index plane, Index count, float 
         tile_from_products(products, plane, count, sums);
 }
 
-/* A pixel of a map `shape`, finished and read. */
+/* A pixel of a map `shape`, finished and read; kept where there is a map. */
 INLINE void end_pixel(const Finish *finish, const Readout *readout, Shape shape, Index sample, Index row, Index column,
                       Index channel, const float *sums, float *map, Index count) {
-    float *out = map + (row * shape.width + column) * shape.pixel + channel;
+    float passing[BLOCK], *out = map ? map + (row * shape.width + column) * shape.pixel + channel : passing;
     finish_pixel(finish, sample, row, column, channel, sums, out, count);
     if (readout->weight) read_pixel(readout, shape, sample, row, column, channel, out, count);
 }
@@ -267,14 +267,14 @@ static void end_block(const Finish *finish, const Readout *readout, Shape shape,
         end_pixel(finish, readout, shape, sample, row, column, channel, sums, map, count);
 }
 
-/* Products, in the order of the factors, to the same rows of a map. */
+/* Products, in the order of the factors, to the same rows of a map, which may be null where it is only read. */
 void conv_output(const float *products, const Shape *of_out, const Finish *finish, const Readout *readout, Index first,
                  Index stop, float *out) {
     Shape shape = *of_out;
     Index plane = shape.batch * tiles_along(stop - first) * tiles_along(shape.width) * shape.channels;
     float sums[SIX * SIX * BLOCK];
     for (Index sample = 0; sample < shape.batch; sample++) {
-        float *map = out + sample * shape.height * shape.width * shape.pixel;
+        float *map = out ? out + sample * shape.height * shape.width * shape.pixel : NULL;
         for (Index top = first; top < stop; top += SIX) {
             for (Index left = 0; left < shape.width; left += SIX, products += shape.channels) {
                 Index bottom = smaller(top + SIX, stop), right = smaller(left + SIX, shape.width);

@@ -62,14 +62,24 @@ class WinogradConv:
             `[B, H, W, out]`.
         """
         steps, finish = self._steps, finish or Finish()
-        batch, height, width, _ = x.shape
         if out is None:
-            out = x.new_empty(batch, height, width, self._outputs)
-        for rows in _strips(height, batch * width, steps.conv_tile, steps.strip_pixels):
-            factors = steps.conv_factors(x, rows, start)
-            products = steps.products(factors, self._weight, self._outputs)
+            out = x.new_empty(*x.shape[:3], self._outputs)
+        for rows, products in self._products(x, start):
             steps.conv_output(products, rows, finish, out, readout)
         return out
+
+    def read(self, x: Tensor, start: Start | None, finish: Finish, readout: Readout) -> None:
+        """As a call, of an output that is read and not kept."""
+        for rows, products in self._products(x, start):
+            self._steps.conv_readout(products, rows, finish, readout)
+
+    def _products(self, x: Tensor, start: Start | None) -> Iterator[tuple[slice, Tensor]]:
+        """Strips of rows, and their products."""
+        steps = self._steps
+        batch, height, width, _ = x.shape
+        for rows in _strips(height, batch * width, steps.conv_tile, steps.strip_pixels):
+            factors = steps.conv_factors(x, rows, start)
+            yield rows, steps.products(factors, self._weight, self._outputs)
 
 
 class PointwiseConv:

@@ -137,17 +137,29 @@ class CompiledSteps:
     def conv_output(
         self, products: Tensor, rows: slice, finish: Finish, out: Tensor, readout: Readout | None = None
     ) -> None:
-        with_all = _Finishing(finish, out)
+        self._to_output(products, rows, finish, _shape(out), _at_map(out), readout)
+
+    def conv_readout(self, products: Tensor, rows: slice, finish: Finish, readout: Readout) -> None:
+        batch, height, width, _ = readout.sums.shape
+        channels = products.shape[-1]
+        self._to_output(
+            products, rows, finish, _Shape(batch, height, width, channels, channels), None, readout
+        )
+
+    def _to_output(
+        self,
+        products: Tensor,
+        rows: slice,
+        finish: Finish,
+        shape: _Shape,
+        out: int | None,
+        readout: Readout | None,
+    ) -> None:
+        with_all = _Finishing(finish, products, shape.channels)
         weight = None if readout is None else _gapless(readout.weight)
         read = _Readout() if readout is None else _Readout(_at(weight), _at(readout.sums))
         self._library.conv_output(
-            _at(products),
-            byref(_shape(out)),
-            byref(with_all.told),
-            byref(read),
-            rows.start,
-            rows.stop,
-            _at_map(out),
+            _at(products), byref(shape), byref(with_all.told), byref(read), rows.start, rows.stop, out
         )
 
     def doubling_factors(self, x: Tensor, rows: slice, start: Start | None) -> list[Tensor]:
@@ -175,7 +187,7 @@ class CompiledSteps:
         finish: Finish,
         out: Tensor,
     ) -> None:
-        with_all, room = _Finishing(finish, out), _room(out)
+        with_all, room = _Finishing(finish, out, out.shape[-1]), _room(out)
         self._library.doubling_output(
             byref(_Sorts(*map(_at, products))),
             _at(edge),
@@ -189,7 +201,7 @@ class CompiledSteps:
         )
 
     def doubling_end(self, kept: Tensor, last: Tensor, finish: Finish, out: Tensor) -> None:
-        last, with_all, room = _gapless(last), _Finishing(finish, out), _room(out)
+        last, with_all, room = _gapless(last), _Finishing(finish, out, out.shape[-1]), _room(out)
         self._library.doubling_end(
             _at(kept),
             _at(last),
@@ -214,10 +226,9 @@ class _Starting:
 class _Finishing:
     """A `Finish` as the C functions take it, and what its addresses point to."""
 
-    def __init__(self, finish: Finish, out: Tensor) -> None:
-        channels = out.shape[-1]
-        zeros = out.new_zeros(channels)
-        gain = out.new_ones(1, channels) if finish.gain is None else _gapless(finish.gain)
+    def __init__(self, finish: Finish, like: Tensor, channels: int) -> None:
+        zeros = like.new_zeros(channels)
+        gain = like.new_ones(1, channels) if finish.gain is None else _gapless(finish.gain)
         bias = zeros if finish.bias is None else _gapless(finish.bias)
         added = zeros.expand(1, 1, 1, -1) if finish.added is None else _gapless(finish.added)
         noise = zeros[:1, None] if finish.noise is None else _gapless(finish.noise)

@@ -87,6 +87,10 @@ class Steps(Protocol):
         """Products `[(m + 2)², tiles, out]`, which may be overwritten, to rows of `out [B, H, W, out]`."""
         ...
 
+    def conv_readout(self, products: Tensor, rows: slice, finish: Finish, readout: Readout) -> None:
+        """As `conv_output`, of a map that nobody keeps."""
+        ...
+
     def doubling_factors(self, x: Tensor, rows: slice, start: Start | None) -> list[Tensor]:
         """`[B, H, W, in]` as it starts to four sorts of factors.
 

@@ -77,6 +77,10 @@ class TorchSteps:
             read = out[:, rows].flatten(1, 2) @ readout.weight.transpose(1, 2)
             readout.sums[:, rows] += read.unflatten(1, (-1, width))
 
+    def conv_readout(self, products: Tensor, rows: slice, finish: Finish, readout: Readout) -> None:
+        out = products.new_empty(*readout.sums.shape[:3], products.shape[-1])
+        self.conv_output(products, rows, finish, out, readout)
+
     def doubling_factors(self, x: Tensor, rows: slice, start: Start | None) -> list[Tensor]:
         batch, _, width, channels = x.shape
         columns, count = width // TILE, (rows.stop - rows.start) // TILE

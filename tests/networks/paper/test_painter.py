@@ -43,7 +43,7 @@ def test_wide_layers_are_convolved_winograds_way(wide: Generator, monkeypatch: p
     assert torch.allclose(painter(start, style[:1]), slow[:1], atol=1e-4)
     assert sum(isinstance(layer.quick, WinogradConv) for layer in painter._layers) == 3
     assert sum(isinstance(layer.quick, WinogradDoubling) for layer in painter._layers) == 2
-    monkeypatch.setattr(WinogradConv, "__call__", lambda self, x, *_, **__: torch.zeros_like(x))
+    monkeypatch.setattr(WinogradConv, "read", lambda *_: None)
     assert not torch.allclose(painter(start, style), slow, atol=1e-2)
 
 

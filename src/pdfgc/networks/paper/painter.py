@@ -143,7 +143,7 @@ class Painter:
         """
         scales = self._modulated(style)
         x = start.expand(len(style), -1, -1, -1).clone(memory_format=torch.channels_last)
-        x, picture = self._convolve_and_read(self._layers[0], self._colours[0], x, scales)
+        x, picture = self._convolve_and_read(0, x, scales)
         return torch.tanh(self._finer(1, x, picture, scales))
 
     def _modulated(self, style: Tensor) -> Tensor:
@@ -163,7 +163,7 @@ class Painter:
             parts = zip(x.split(few), picture.split(few), scales.split(few), strict=True)
             return torch.cat([self._finer(scale, *part) for part in parts])
         x = self._convolve(self._layers[2 * scale - 1], x, scales)
-        x, colours = self._convolve_and_read(self._layers[2 * scale], self._colours[scale], x, scales)
+        x, colours = self._convolve_and_read(scale, x, scales)
         return self._finer(scale + 1, x, double(picture).add_(colours), scales)
 
     def _at_once(self, scale: int, side: int) -> int:
@@ -174,16 +174,12 @@ class Painter:
         widest = len(layer.bias) * (2 * side + 1) ** 2 * layer.weight.element_size()
         return max(1, self.room // widest)
 
-    def _convolve(self, layer: _Layer, x: Tensor, scales: Tensor, readout: Readout | None = None) -> Tensor:
+    def _convolve(self, layer: _Layer, x: Tensor, scales: Tensor) -> Tensor:
         """One styled convolution of `[B, in, H, W]`, which may be overwritten."""
-        scale = scales[:, layer.style]
-        gain = (F.linear(scale.square(), layer.power) + _EPS).rsqrt() * _GAIN
         if layer.quick is not None:
-            start, finish = Start(scale), Finish(gain, layer.bias, noise=layer.noise, slope=_SLOPE)
-            lines = x.float().permute(0, 2, 3, 1)
-            if isinstance(layer.quick, WinogradConv):
-                return layer.quick(lines, start, finish, readout=readout).permute(0, 3, 1, 2)
-            return layer.quick(lines, start, finish).permute(0, 3, 1, 2)
+            return layer.quick(*_quick_inputs(layer, x, scales)).permute(0, 3, 1, 2)
+        scale = scales[:, layer.style]
+        gain = _gain(layer, scale)
         x = x.to(layer.weight.dtype)
         x = x.mul_(scale[:, :, None, None].to(x))
         if layer.up:
@@ -198,19 +194,38 @@ class Painter:
         """A doubled map `[B, C, 2 H + 1, 2 W + 1]` to `[B, C, 2 H, 2 W]`."""
         return F.conv2d(x, self._blur.to(x).expand(x.shape[1], 1, 4, 4), padding=1, groups=x.shape[1])
 
-    def _convolve_and_read(
-        self, layer: _Layer, colours: _Colours, x: Tensor, scales: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """As `_convolve` of a layer that keeps the map's size, and its output's colours `[B, 3, H, W]` float32."""
+    def _convolve_and_read(self, number: int, x: Tensor, scales: Tensor) -> tuple[Tensor, Tensor]:
+        """The second layer of a scale: its map, and the colours read off that, `[B, 3, H, W]` float32.
+
+        The last scale's map is needed for its colours alone; where it need not be made, what comes back is empty.
+        """
+        layer, colours = self._layers[2 * number], self._colours[number]
         weight = scales[:, None, colours.style] * colours.weight
         if isinstance(layer.quick, WinogradConv):
+            inputs = _quick_inputs(layer, x, scales)
             sums = x.new_zeros(len(x), *x.shape[2:], len(colours.weight), dtype=torch.float32)
-            x = self._convolve(layer, x, scales, Readout(weight, sums))
+            if number == len(self._colours) - 1:
+                layer.quick.read(*inputs, Readout(weight, sums))
+                x = x[:0]
+            else:
+                x = layer.quick(*inputs, readout=Readout(weight, sums)).permute(0, 3, 1, 2)
         else:
             x = self._convolve(layer, x, scales)
             flat = x.permute(0, 2, 3, 1).flatten(1, 2)
             sums = torch.bmm(flat, weight.to(x).transpose(1, 2)).float().unflatten(1, x.shape[2:])
         return x, sums.permute(0, 3, 1, 2) + colours.bias
+
+
+def _gain(layer: _Layer, scale: Tensor) -> Tensor:
+    """What a layer's outputs are multiplied by, `[B, out]`: demodulation and the rectifier's gain."""
+    return (F.linear(scale.square(), layer.power) + _EPS).rsqrt() * _GAIN
+
+
+def _quick_inputs(layer: _Layer, x: Tensor, scales: Tensor) -> tuple[Tensor, Start, Finish]:
+    """What Winograd's way takes, of `[B, in, H, W]` that lies channels-last and stays as it is."""
+    scale = scales[:, layer.style]
+    finish = Finish(_gain(layer, scale), layer.bias, noise=layer.noise, slope=_SLOPE)
+    return x.float().permute(0, 2, 3, 1), Start(scale), finish
 
 
 def _is_quick(weight: Tensor, side: int) -> bool:
