@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tracemalloc
 from fractions import Fraction
 from pathlib import Path
@@ -203,6 +205,12 @@ def test_pictures_that_are_not_square_and_smoothing_of_choice(model: PaperModel,
     wide = model.smooth(track, 2)
     assert wide.pose[5] == pytest.approx(track.pose[3:8].mean(0), abs=1e-6)
     assert np.array_equal(wide.lips, track.lips)
+
+
+def test_it_is_loaded_without_torchs_compiler(file: Path) -> None:
+    """Whose import takes longer than reading the weights."""
+    words = f"import sys, pdfgc; pdfgc.load({str(file)!r}, device='cpu'); assert 'torch._dynamo' not in sys.modules"
+    subprocess.run([sys.executable, "-c", words], check=True)
 
 
 def test_the_file_says_which_networks(file: Path, model: PaperModel) -> None:

@@ -107,7 +107,8 @@ class CompiledSteps:
 
     def laid_out(self, weight: Tensor) -> Tensor:
         """`[count, panels, in, panel]`, zeros in the last panel where it is wider than the matrix."""
-        padded = F.pad(weight, (0, -weight.shape[-1] % self._panel))
+        beyond = -weight.shape[-1] % self._panel
+        padded = F.pad(weight, (0, beyond)) if beyond else weight
         return padded.unflatten(-1, (-1, self._panel)).transpose(1, 2).contiguous()
 
     def products(self, factors: Tensor, weight: Tensor, outputs: int) -> Tensor:

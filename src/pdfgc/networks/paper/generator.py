@@ -46,14 +46,14 @@ class Generator(nn.Module):
         self.convs = nn.ModuleList()
         self.to_rgbs = nn.ModuleList()
         self.noises = nn.Module()
-        self.noises.register_buffer("noise_0", torch.randn(1, 1, start, start))
+        self.noises.register_buffer("noise_0", standard_normal(1, 1, start, start))
         for number, (before, after) in enumerate(pairwise(channels)):
             self.convs.append(_StyledConv(before, after, style, up=True))
             self.convs.append(_StyledConv(after, after, style, up=False))
             self.to_rgbs.append(_ToPicture(after, style))
             side = start << (number + 1)
             for index in (2 * number + 1, 2 * number + 2):
-                self.noises.register_buffer(f"noise_{index}", torch.randn(1, 1, side, side))
+                self.noises.register_buffer(f"noise_{index}", standard_normal(1, 1, side, side))
 
     def forward(self, start: Tensor, style: Tensor) -> Tensor:
         """Paints.
@@ -86,7 +86,7 @@ class _Modulation(nn.Module):
 
     def __init__(self, style: int, channels: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(channels, style))
+        self.weight = nn.Parameter(standard_normal(channels, style))
         self.bias = nn.Parameter(torch.ones(channels))
 
     def forward(self, style: Tensor) -> Tensor:
@@ -109,7 +109,7 @@ class ModulatedConv(nn.Module):
         self, inputs: int, outputs: int, style: int, *, side: int, demodulate: bool = True, up: bool = False
     ) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(1, outputs, inputs, side, side))
+        self.weight = nn.Parameter(standard_normal(1, outputs, inputs, side, side))
         self.modulation = _Modulation(style, inputs)
         self.demodulate = demodulate
         self.up = up
@@ -170,6 +170,16 @@ class _Bias(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.bias = nn.Parameter(torch.zeros(1, channels, 1, 1))
+
+
+def standard_normal(*shape: int) -> Tensor:
+    """As `torch.randn`; where tensors are only described (device `meta`), without drawing numbers.
+
+    For describing drawn numbers torch imports its compiler, which takes longer than reading the weights that come in
+    their place.
+    """
+    numbers = torch.empty(shape)
+    return numbers if numbers.is_meta else numbers.normal_()
 
 
 def blur_kernel(like: Tensor) -> Tensor:
