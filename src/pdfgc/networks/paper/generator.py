@@ -175,8 +175,8 @@ class _Bias(nn.Module):
 def standard_normal(*shape: int) -> Tensor:
     """As `torch.randn`; where tensors are only described (device `meta`), without drawing numbers.
 
-    For describing drawn numbers torch imports its compiler, which takes longer than reading the weights that come in
-    their place.
+    For describing drawn numbers torch imports parts of its compiler, which takes longer than reading the weights that
+    come in their place.
     """
     numbers = torch.empty(shape)
     return numbers if numbers.is_meta else numbers.normal_()
