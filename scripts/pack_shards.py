@@ -151,11 +151,10 @@ def _encode_sound(wave: np.ndarray) -> bytes:
 
 
 def _unpack_clip(name: str, files: dict[str, bytes], target: Path) -> None:
-    missing = [suffix for suffix in ("json", "mesh", "npz", "mp4") if suffix not in files]
-    if missing:
-        raise InputError(f"expected {name}.{missing[0]} in a packed clip, but it is not there")
-    tree = json.loads(files["json"])
-    info = ClipInfo.from_json(tree)
+    _require(name, files, "json", "mesh", "npz", "mp4")
+    info = ClipInfo.from_json(json.loads(files["json"]))
+    if info.samples:
+        _require(name, files, "ogg")
     planes = np.frombuffer(lzma.decompress(files["mesh"]), np.uint8).reshape(2, -1)
     change = np.ascontiguousarray(planes.T).view(np.int16).reshape(info.frames, 478, 3)
     mesh = np.cumsum(change, axis=0, dtype=np.int16).astype(np.float32) / _STEPS
@@ -173,6 +172,13 @@ def _unpack_clip(name: str, files: dict[str, bytes], target: Path) -> None:
         "audio": sound,
     }
     write_clip(target / f"{name}.safetensors", info, tensors)
+
+
+def _require(name: str, files: dict[str, bytes], *suffixes: str) -> None:
+    """Raises InputError where a packed clip lacks a file."""
+    for suffix in suffixes:
+        if suffix not in files:
+            raise InputError(f"expected {name}.{suffix} in a packed clip, but it is not there")
 
 
 def _decode_pictures(data: bytes, frames: int) -> Iterator[bytes]:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import cv2
@@ -174,20 +174,19 @@ class PaperModel:
     @torch.inference_mode()
     def encode_pictures(self, crops: np.ndarray) -> dict[str, np.ndarray]:
         """Motion codes of `[T, S, S, 3]` uint8: `{factor: [T, D]}` float32, gains applied."""
+        look = partial(self._look, self._trunk)  # made ready here: threads would each make their own
         at_once = min(_PICTURES_AT_ONCE, max(1, -(-len(crops) // torch.get_num_threads())))
         pieces = [crops[first : first + at_once] for first in range(0, len(crops), at_once)]
-        parts = (
-            list(map(self._look, pieces)) if self._threads is None else self._threads.map(self._look, pieces)
-        )
+        parts = list(map(look, pieces)) if self._threads is None else self._threads.map(look, pieces)
         return {
             factor: self.gains[factor] * torch.cat([part[factor] for part in parts]).float().cpu().numpy()
             for factor in FACTORS
         }
 
     @torch.inference_mode()
-    def _look(self, crops: np.ndarray) -> dict[str, Tensor]:
+    def _look(self, trunk: Callable[[Tensor], Tensor], crops: np.ndarray) -> dict[str, Tensor]:
         with fast_autocast(self.device):
-            return self.motion.codes(self._trunk(self._pictures(crops)))
+            return self.motion.codes(trunk(self._pictures(crops)))
 
     @torch.inference_mode()
     def encode_speech(self, wave: Iterable[np.ndarray], fps: Fraction) -> Iterator[np.ndarray]:

@@ -142,6 +142,10 @@ def test_wrong_files_are_named_in_one_sentence(tmp_path: Path) -> None:
         InputError, match=r"to_rgb1\.bias in generator_model\.pth to be 1 x 3 x 1 x 1, but it is 1 x 4"
     ):
         import_official(folder, out, TINY)
+    for wrong in (torch.full((1, 3, 1, 1), torch.nan), torch.zeros(1, 3, 1, 1, dtype=torch.complex64)):
+        write_official(folder, generator={"to_rgb1.bias": wrong})
+        with pytest.raises(InputError, match=r"real numbers in to_rgb1\.bias of generator_model\.pth"):
+            import_official(folder, out, TINY)
     torch.save({"a": torch.zeros(1)}, folder / "audio_model.pth")
     with pytest.raises(InputError, match=r"in audio_model\.pth, but \d+ are missing, the first model\.conv1"):
         import_official(folder, out, TINY)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -154,6 +155,9 @@ def test_other_clips_are_told_of_and_the_same_elsewhere_are_not(
 ) -> None:
     moved, other, run = tmp_path / "moved", tmp_path / "other", tmp_path / "run"
     shutil.copytree(data, moved)
+    index = json.loads((moved / "index.json").read_text())
+    index["rejected"] = [{"reason": "no face"}]  # of a video that was looked at later
+    (moved / "index.json").write_text(json.dumps(index))
     write_clip_set(other, clips=1)
     train("stage1", data=data, run=run, preset="tiny", changes=CHANGES, max_minutes=0)
     train("stage1", data=moved, run=run, preset="tiny", changes=CHANGES, max_minutes=0)

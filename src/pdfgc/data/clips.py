@@ -19,6 +19,7 @@ The rest is a JSON object in the metadata entry `pdfgc_clip`, the fields of `Cli
 from __future__ import annotations
 
 import fnmatch
+import hashlib
 import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -34,7 +35,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from pdfgc.errors import InputError
-from pdfgc.files import atomic_path, sha256_of
+from pdfgc.files import atomic_path
 
 log = logging.getLogger(__name__)
 
@@ -239,12 +240,13 @@ def write_clip(path: Path, info: ClipInfo, tensors: Mapping[str, np.ndarray]) ->
 
 
 def digest_of(folder: Path) -> str:
-    """What names the clips of a prepared folder wherever it lies: the SHA-256 of its index.
+    """What names the clips of a prepared folder wherever it lies: a SHA-256 of what its index says of them.
 
     Raises:
         OSError: the index cannot be read.
     """
-    return sha256_of(folder / "index.json")
+    clips = json.loads((folder / "index.json").read_text())["clips"]
+    return hashlib.sha256(json.dumps(clips, sort_keys=True).encode()).hexdigest()
 
 
 class ClipSet:

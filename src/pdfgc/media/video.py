@@ -127,8 +127,11 @@ def stamped_times(path: PathLike, most: int) -> list[Fraction]:
         stream = _require_pictures(container, source)
         try:
             for packet in container.demux(stream):
-                if len(times) == most or not packet.size:  # the one that ends the stream is empty
+                ends = packet.pts is None and not packet.size
+                if len(times) == most or ends:
                     break
+                if not packet.size:  # nothing new is shown
+                    continue
                 if packet.pts is None or packet.time_base is None:
                     return []
                 if not packet.is_discard:  # what an edit list leaves out

@@ -1,4 +1,4 @@
-"""The generator's 3 x 3 convolutions in float32 on processors, with fewer multiplications.
+"""3 x 3 convolutions in float32 on processors, with fewer multiplications.
 
 Winograd's minimal filtering (Lavin and Gray, CVPR 2016): four neighbouring outputs of three taps, F(4, 3), need six
 products instead of twelve, six of them, F(6, 3), eight instead of eighteen, and four of two taps, F(4, 2), five instead

@@ -157,7 +157,7 @@ class CompiledSteps:
         readout: Readout | None,
     ) -> None:
         with_all = _Finishing(finish, products, shape.channels)
-        weight = None if readout is None else _gapless(readout.weight)
+        weight = None if readout is None else _gapless(readout.weight.expand(shape.batch, -1, -1))
         read = _Readout() if readout is None else _Readout(_at(weight), _at(readout.sums))
         self._library.conv_output(
             _at(products), byref(shape), byref(with_all.told), byref(read), rows.start, rows.stop, out

@@ -1,4 +1,4 @@
-"""The steps of Winograd's convolutions (`winograd.py`), and what they do to the sums in the end.
+"""The steps of Winograd's convolutions (`winograd.py`), what becomes of their inputs before and of their sums after.
 
 There are two ways to do them: `winograd_torch.py`, and `winograd_compiled.py` where the machine has a compiler.
 """
@@ -48,7 +48,7 @@ class Readout:
     """What is read off a finished map, pixel by pixel, while it is at hand: `weight @ pixel`."""
 
     weight: Tensor
-    """`[B, COLOURS, out]`."""
+    """`[1 or B, COLOURS, out]`."""
     sums: Tensor
     """`[B, H, W, COLOURS]`, onto which it is added."""
 

@@ -186,7 +186,7 @@ def _find(folder: Path, file: OfficialFile) -> Path:
 
 
 def _check(where: str, state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
-    """Raises InputError unless every wanted tensor is there in its shape."""
+    """Raises InputError unless every wanted tensor is there in its shape, of real and finite numbers."""
     missing = [name for name in wanted if name not in state]
     if missing:
         raise InputError(
@@ -198,6 +198,8 @@ def _check(where: str, state: Mapping[str, Tensor], wanted: Mapping[str, Tensor]
             raise InputError(
                 f"expected {name} in {where} to be {_size(tensor)}, but it is {_size(state[name])}"
             )
+        if state[name].is_complex() or not state[name].isfinite().all():
+            raise InputError(f"expected finite real numbers in {name} of {where}, but some are not")
 
 
 def _size(tensor: Tensor) -> str:

@@ -15,6 +15,8 @@ from pdfgc.motion import FACTORS
 from pdfgc.networks.paper.appearance import AppearanceEncoder
 from pdfgc.networks.paper.generator import Generator
 from pdfgc.networks.paper.motion import MotionEncoder, MotionTrunk
+from pdfgc.networks.paper.painter import Painter
+from pdfgc.networks.paper.quick_motion import QuickTrunk
 
 FOLDER = Path(__file__).parents[2] / "golden"
 TOLERANCE = 1e-4
@@ -62,6 +64,10 @@ def test_motion_is_the_authors(golden: dict[str, Tensor]) -> None:
     for factor in ("expression", "eyes", "pose"):
         assert near(codes[factor][0], golden[factor])
     assert near(feature[0], golden["lip_feature"])
+    with torch.inference_mode():
+        quick = network.codes(QuickTrunk(network.model)(pictures()[1:]))
+    for factor, code in codes.items():
+        assert near(quick[factor], code)
 
 
 def test_frame_is_the_authors(golden: dict[str, Tensor], appearance: tuple[Tensor, Tensor]) -> None:
@@ -77,3 +83,6 @@ def test_frame_is_the_authors(golden: dict[str, Tensor], appearance: tuple[Tenso
     assert near(frame[:, 2::4, 1::4], golden["frame"])
     assert near(frame.mean((1, 2)), golden["frame_means"])
     assert near(frame.square().mean((1, 2)), golden["frame_squares"])
+    quick = Painter(network)(start, style)[0]
+    assert near(quick, frame)
+    assert near(quick[:, 2::4, 1::4], golden["frame"])

@@ -5,8 +5,8 @@ The same sums as `Generator.forward` in evaluation, in an order that costs less:
 - styles of all layers come from one matrix product per batch, in float32, and so do the demodulations (the sum over a
   kernel's taps of its squared weights is kept);
 - the rectifier's gain, noise and biases are folded into constants, and steps on a map are done in place;
-- float32 convolutions are done on a CPU with a quarter of the multiplications, 9/16 where they double the map
-  (`winograd`), and rectified while a strip of the map is at hand;
+- float32 convolutions are done on a CPU with a quarter or a fifth of the multiplications, 9/16 where they double the
+  map (`winograd`), and rectified while a strip of the map is at hand;
 - colours are read off a map while it is made, or by one small matrix product per sample, without a scaled copy of it;
 - weights and maps lie channels-last, in 16 bits where the device is faster so, except the coarse scales, a tenth of the
   arithmetic, whose rounding errors reach every pixel; colours are summed in float32;

@@ -27,7 +27,8 @@ class QuickTrunk:
     """A trunk's weights made ready to look.
 
     Args:
-        trunk: in float32 on the CPU; a copy of its weights is taken.
+        trunk: in float32 on the CPU and in evaluation. Most of its weights are copied; layers that are fast as they
+            are stay its own.
     """
 
     def __init__(self, trunk: MotionTrunk) -> None:
