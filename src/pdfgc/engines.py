@@ -54,7 +54,7 @@ def painter_session(model: Model | PaperModel, graph: Graph) -> Session:
     path = cache_folder() / "onnx" / f"{graph.name}-{digest.hexdigest()[:16]}.onnx"
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
-        log.warning("writing the painter as ONNX, once: %s", path)
+        log.warning("writing the painter as ONNX, once, which takes minutes: %s", path)
         write_graph(graph, path, about)
     return Session(path)
 

@@ -313,7 +313,10 @@ def on_roll(name: str, roll: float) -> str | None:
     """
     if abs(roll) <= ON_ITS_SIDE:
         return None
-    return f"the face in {name} lies on its side ({abs(roll):.0f} degrees); turn the photo upright first"
+    return (
+        f"the face in {name} lies on its side ({abs(roll):.0f} degrees), and the result will be poor; turn the photo "
+        "upright"
+    )
 
 
 def _on_unheard(sources: Iterable[Path | None]) -> Iterator[str]:
