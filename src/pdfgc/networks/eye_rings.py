@@ -104,9 +104,8 @@ def eyes_hold(mesh: Tensor) -> Tensor:
         middle, axes = _disc(mesh, iris)
         lids = mesh[:, list(eye), :2] - middle[:, None]
         after = lids.roll(-1, 1)
-        passes = (lids[..., 1] > 0) != (
-            after[..., 1] > 0
-        )  # sides that a ray to the right may meet, and those it does
+        # sides that a ray to the right may meet, and those it does
+        passes = (lids[..., 1] > 0) != (after[..., 1] > 0)
         met = passes & (cross(lids, after) * (after[..., 1] - lids[..., 1]) > 0)
         broad = cross(axes[..., 0], axes[..., 1]).abs() > _LEAST_DISC
         inside.append((met.sum(1) % 2 == 1) & broad)

@@ -217,11 +217,10 @@ class _Starting:
     """A `Start` as the C functions take it, and what its addresses point to."""
 
     def __init__(self, start: Start | None) -> None:
-        scale = None if start is None else start.scale.contiguous()
-        shift = None if start is None or start.shift is None else start.shift.contiguous()
+        scale = None if start is None else _gapless(start.scale)
+        shift = None if start is None or start.shift is None else _gapless(start.shift)
         self._kept = scale, shift
-        step = 0 if scale is None or len(scale) == 1 else scale.stride(0)
-        self.told = _Start(_at(scale), step, _at(shift))
+        self.told = _Start(_at(scale), 0 if scale is None else _steps(scale)[0], _at(shift))
 
 
 class _Finishing:
@@ -236,7 +235,7 @@ class _Finishing:
         self._kept = gain, bias, added, noise
         self.told = _Finish(
             _at(gain),
-            gain.stride(0) if len(gain) > 1 else 0,
+            _steps(gain)[0],
             _at(bias),
             _at(added),
             *_steps(added)[:3],
