@@ -92,9 +92,10 @@ def test_verbs_of_two_words_and_quiet() -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ([], "VERB"),
         (["boil"], "kitchen does not know the verb boil (see kitchen --help)"),
         (["coook"], "kitchen does not know the verb coook; did you mean cook?"),
+        ([], "kitchen expects a verb: cook, sink (see kitchen --help)"),
+        (["sink"], "kitchen sink expects a verb: wash (see kitchen sink --help)"),
         (["sink", "wish"], "kitchen sink does not know the verb wish; did you mean wash?"),
         (["cook", "soup"], "-o/--output"),
         (

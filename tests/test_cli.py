@@ -70,7 +70,7 @@ def test_every_verb_explains_itself(verb: str) -> None:
 
 
 def test_unknown_verbs_and_options_are_one_sentence() -> None:
-    refuses(pdfgc(), "VERB", "pdfgc --help")
+    refuses(pdfgc(), "expects a verb: animate", "pdfgc --help")
     refuses(pdfgc("anmate"), "did you mean animate?")
     refuses(pdfgc("weights", "list", "--fast"), "--fast", "pdfgc weights list --help")
 

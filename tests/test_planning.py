@@ -178,9 +178,10 @@ def test_what_moves_each_factor_is_told(clip: Path, tmp_path: Path) -> None:
     assert plan(drivers, audio=SPEECH).movers == {
         "lips": f"the speech in {SPEECH}",
         "expression": f"{face}, a still",
-        "eyes": "idle, gentle blinks and sway",
         "gaze": f"{clip}, 0.50 s",
+        "blink": "idle, gentle blinks and sway",
         "pose": "zero, the neutral position",
     }
     parts = plan({**NOBODY, "gaze": str(clip), "blink": "hold"}).movers
     assert "eyes" not in parts and parts["blink"] == "hold, as the portrait shows it"
+    assert list(plan({**NOBODY, "eyes": str(clip)}).movers) == ["lips", "expression", "eyes", "pose"]

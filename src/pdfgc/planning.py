@@ -128,9 +128,20 @@ def plan(
     for factor, share in (strength or {}).items():
         if share != 1 and chosen.get(factor) not in UNSCALED:
             movers[factor] += f", {share:g} times as strong"
-    if "gaze" in movers and "blink" in movers:
-        del movers["eyes"]  # together they are the whole of it
-    return Plan(frame_count(length, rate), rate, tuple(saved), movers, said)
+    return Plan(frame_count(length, rate), rate, tuple(saved), without_eyes(movers), said)
+
+
+def without_eyes(movers: Mapping[str, str]) -> dict[str, str]:
+    """The same with gaze and blinks in place of the eyes where one of them is named: the eyes' driver is the other's."""
+    if not {"gaze", "blink"} & set(movers):
+        return dict(movers)
+    parted: dict[str, str] = {}
+    for slot, words in movers.items():
+        if slot == "eyes":
+            parted |= {"gaze": movers.get("gaze", words), "blink": movers.get("blink", words)}
+        elif slot not in ("gaze", "blink"):
+            parted[slot] = words
+    return parted
 
 
 def mover(driver: Driver, found: Outline) -> str:
