@@ -1,4 +1,4 @@
-"""Where networks compute, and in what precision."""
+"""Where networks compute, in what precision, and how their weights lie in memory."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from functools import cache
 
 import torch
+from torch import nn
 
 from pdfgc.errors import InputError
 
@@ -47,3 +48,15 @@ def fast_autocast(device: torch.device) -> AbstractContextManager[None]:
     """Mixed precision where it is faster on a device; nothing elsewhere."""
     dtype = half_precision(device.type)
     return torch.autocast(device.type, dtype or torch.bfloat16, enabled=dtype is not None)
+
+
+def lay_channels_last(network: nn.Module) -> None:
+    """Lays out convolutions' weights in the order in which CPUs and GPUs read them fastest; their values stay.
+
+    StyleGAN's weights `[1, O, I, k, k]` too.
+    """
+    for weight in network.parameters():
+        if weight.dim() == 4:
+            weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+        elif weight.dim() == 5 and weight.shape[0] == 1:
+            weight.data = weight.data[0].contiguous(memory_format=torch.channels_last)[None]

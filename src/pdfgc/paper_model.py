@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from pdfgc.allocator import KEPT_BLOCK
 from pdfgc.config import config_from_dict
-from pdfgc.devices import fast_autocast, half_precision
+from pdfgc.devices import fast_autocast, half_precision, lay_channels_last
 from pdfgc.errors import InputError
 from pdfgc.face.crop import CropBox, head_box
 from pdfgc.face.paper_view import view_box
@@ -103,7 +103,7 @@ class PaperModel:
         for module in self._modules.values():
             module.to(self.device)
             if module is not self.generator:
-                _lay_channels_last(module)
+                lay_channels_last(module)
         self.gains = {
             "lips": self.use.lips_gain,
             "expression": self.use.expression_gain,
@@ -289,10 +289,3 @@ class PaperModel:
     def _pictures(self, crops: np.ndarray) -> Tensor:
         pixels = torch.from_numpy(np.ascontiguousarray(crops)).to(self.device)
         return pixels.permute(0, 3, 1, 2).float() / 127.5 - 1  # channels-last, as the pictures are
-
-
-def _lay_channels_last(network: nn.Module) -> None:
-    """Convolution weights in the order in which CPUs and GPUs read them fastest."""
-    for weight in network.parameters():
-        if weight.dim() == 4:
-            weight.data = weight.data.contiguous(memory_format=torch.channels_last)

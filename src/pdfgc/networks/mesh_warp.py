@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pdfgc.devices import lay_channels_last
 from pdfgc.face.geometry import fit_pose
 from pdfgc.networks.flow import RIGID_PLANES_CM, kernel_widths, mesh_flow, pixel_centres, rigid_flows
 from pdfgc.networks.sketch import SKETCH_CHANNELS
@@ -321,9 +322,7 @@ class MeshWarpGenerator(nn.Module):
         self.flow = FlowNet(flow_channels)
         self.painter = Painter(channels, context)
         self.register_buffer("widths", kernel_widths(FLOW_GRID), persistent=False)
-        for parameter in self.parameters():
-            if parameter.dim() == 4:  # channels-last: twice as fast on a CPU
-                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+        lay_channels_last(self)  # twice as fast on a CPU
 
     def encode(self, image: Tensor) -> PortraitFeatures:
         """`[B, 3, S, S]` in -1..1, S a multiple of 64, to features that every frame reuses."""

@@ -30,10 +30,18 @@ def autocast(training: Training, device: torch.device) -> torch.autocast:
         training: names it.
         device: of the networks.
     """
-    dtype = _AUTOCAST.get(training.precision)
-    if dtype == torch.bfloat16 and half_precision(device.type) is None:
-        dtype = None
+    dtype = _16_bits(training, device)
     return torch.autocast(device.type, dtype or torch.bfloat16, enabled=dtype is not None)
+
+
+def computes_in_16_bits(training: Training, device: torch.device) -> bool:
+    """Whether `autocast` is on."""
+    return _16_bits(training, device) is not None
+
+
+def _16_bits(training: Training, device: torch.device) -> torch.dtype | None:
+    dtype = _AUTOCAST.get(training.precision)
+    return None if dtype == torch.bfloat16 and half_precision(device.type) is None else dtype
 
 
 class Descent:

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from pdfgc.config import Config, config_to_dict
 from pdfgc.config_stages import Training
+from pdfgc.devices import lay_channels_last
 from pdfgc.errors import InputError, NonFiniteError
 from pdfgc.files import atomic_path
 from pdfgc.progress import track
@@ -31,7 +32,7 @@ from pdfgc.training import distributed
 from pdfgc.training.averages import Averages
 from pdfgc.training.batches import Parts, iterate_batches
 from pdfgc.training.checkpoint import Checkpoint, read_latest, write_checkpoint
-from pdfgc.training.descent import Descent, autocast
+from pdfgc.training.descent import Descent, autocast, computes_in_16_bits
 from pdfgc.training.logs import Logs
 from pdfgc.training.measures import Measures, NotFinite, Place
 from pdfgc.training.resume import compare
@@ -105,6 +106,9 @@ class Loop:
         self.minutes = 0.0
         stage.to(device)
         prepare_device(device)
+        if computes_in_16_bits(self.training, device):
+            for module in stage.modules.values():
+                lay_channels_last(module)
         distributed.share_normalisation(stage.modules.values(), device)
         distributed.share_initial_state(stage.modules.values())
         self._names: dict[Tensor, str] = {}

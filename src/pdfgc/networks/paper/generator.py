@@ -114,18 +114,25 @@ class ModulatedConv(nn.Module):
         self.demodulate = demodulate
         self.up = up
 
-    def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        """`[B, inputs, H, W]` and `[B, style]` to `[B, outputs, H, W]`, twice the side where it doubles."""
+    def forward(self, x: Tensor, style: Tensor, gain: float = 1.0) -> Tensor:
+        """`[B, inputs, H, W]` and `[B, style]` to `[B, outputs, H, W]`, twice the side where it doubles.
+
+        Under autocast maps stay in 16 bits: what scales them is worked out in float32, and rounded as they are.
+
+        Args:
+            x, style: as above.
+            gain: what a demodulated result is multiplied by.
+        """
         weight = self.scaled_weight()
         scale = self.modulation(style)
-        x = x * scale[:, :, None, None]
+        x = x * scale.to(x.dtype)[:, :, None, None]
         if self.up:
             x = blur(F.conv_transpose2d(x, weight.transpose(0, 1), stride=2), pad=(1, 1))
         else:
             x = F.conv2d(x, weight, padding=weight.shape[-1] // 2)
         if self.demodulate:
             power = F.linear(scale.square(), weight.square().sum((2, 3)))
-            x = x * (power + _EPS).rsqrt()[:, :, None, None]
+            x = x * (gain * (power + _EPS).rsqrt()).to(x.dtype)[:, :, None, None]
         return x
 
     def scaled_weight(self) -> Tensor:
@@ -144,8 +151,10 @@ class _StyledConv(nn.Module):
         self.activate = _Bias(outputs)
 
     def forward(self, x: Tensor, style: Tensor, noise: Tensor) -> Tensor:
-        x = self.conv(x, style) + self.noise.weight * noise + self.activate.bias
-        return F.leaky_relu(x, _SLOPE) * _GAIN
+        x = self.conv(x, style, gain=_GAIN)  # the rectifier's gain: scaled before it, maps are gone through once less
+        for added in (self.noise.weight * noise, self.activate.bias):
+            x = x.add_((_GAIN * added).to(x.dtype))
+        return F.leaky_relu_(x, _SLOPE)
 
 
 class _ToPicture(nn.Module):
