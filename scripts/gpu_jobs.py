@@ -24,7 +24,6 @@ from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
 import torch
-from torch import nn
 from torch.profiler import ProfilerActivity
 
 import paper_overfit
@@ -61,7 +60,8 @@ _USED = 0.95
 _READY, _ROWS = 6, 30
 """Batches made for a profile, and rows of its table of kernels."""
 
-_LAYOUTS = ("as they are", "channels last")
+_LAYOUTS = ("channels last", "as they come")
+"""Of weights; the loop's own comes first."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Profiled:
 
 
 _PROFILES = {
-    "small": Profiled(SMALL, "stage3", "shards", ("stages.stage3.adversarial_from=0",)),
+    "small": Profiled(SMALL, "stage3", "shards", ("stages.stage3.adversarial_from=0",), _LAYOUTS[:1]),
     "paper": Profiled(
         PAPER,
         "stage1",
@@ -173,7 +173,7 @@ def profile(
     with patch("pdfgc.training.stage3.LPIPS", partial(LPIPS, weights=vgg)):
         for layout in profiled.layouts:
             with TemporaryDirectory() as scratch:
-                data, last = work / profiled.data, layout == _LAYOUTS[1]
+                data, last = work / profiled.data, layout == _LAYOUTS[0]
                 loop = make_loop(config, profiled.stage, data, Path(scratch), device, channels_last=last)
                 logging.info("%s, weights %s: %s", name, layout, step_costs(loop, steps))
             del loop  # and its memory, before the next is made
@@ -206,21 +206,10 @@ def make_loop(
     setup = Setup(config, training, held_out, earlier, folder / name, folder / "cache")
     setup.cache.mkdir(exist_ok=True)
     stage = importlib.import_module(stage_module(name, config.family)).build(setup)
-    if channels_last:  # before the loop copies weights and makes optimisers: theirs are laid out alike
-        judges = [getattr(part, "perceptual", None) for part in (stage, getattr(stage, "painting", None))]
-        for module in (*stage.modules.values(), *judges):
-            if isinstance(module, nn.Module):
-                put_channels_last(module)
-    return Loop(stage, config, setup.folder, {}, device)
-
-
-def put_channels_last(module: nn.Module) -> None:
-    """Lays out convolutions' weights so, `[1, O, I, k, k]` of StyleGAN's too."""
-    for parameter in module.parameters():
-        if parameter.ndim == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-        elif parameter.ndim == 5:
-            parameter.data = parameter.data[0].contiguous(memory_format=torch.channels_last)[None]
+    if channels_last:
+        return Loop(stage, config, setup.folder, {}, device)
+    with patch("pdfgc.training.loop.lay_channels_last"):
+        return Loop(stage, config, setup.folder, {}, device)
 
 
 def time_steps(loop: Loop, batches: Sequence[Parts], count: int) -> list[float]:

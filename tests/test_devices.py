@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
-from pdfgc.devices import choose_device, fast_autocast, half_precision
+from pdfgc.devices import choose_device, fast_autocast, half_precision, lay_channels_last
 from pdfgc.errors import InputError
 
 
@@ -54,3 +55,15 @@ def test_processors_without_bfloat16_compute_in_float32(has: bool, monkeypatch: 
     with fast_autocast(torch.device("cpu")):
         assert (square @ square).dtype == (torch.bfloat16 if has else torch.float32)
     half_precision.cache_clear()
+
+
+def test_weights_are_laid_out_anew_and_stay_what_they_are() -> None:
+    network = nn.Sequential(nn.Conv2d(4, 5, 3), nn.Linear(2, 2))
+    network.register_parameter("modulated", nn.Parameter(torch.randn(1, 5, 4, 3, 3)))
+    before = {name: weight.detach().clone() for name, weight in network.named_parameters()}
+    lay_channels_last(network)
+    for name, weight in network.named_parameters():
+        assert weight.shape == before[name].shape and torch.equal(weight, before[name])
+    convolution, modulated = network.get_parameter("0.weight"), network.get_parameter("modulated")
+    assert convolution.is_contiguous(memory_format=torch.channels_last)
+    assert modulated[0].is_contiguous(memory_format=torch.channels_last)

@@ -151,7 +151,9 @@ class _Parser(argparse.ArgumentParser):
             raise InputError(_unknown(unknown, self))
         verbs = next((a for a in self._actions if isinstance(a, argparse._SubParsersAction)), None)
         if verbs is not None and message.startswith("the following arguments are required"):
-            raise InputError(f"{self.prog} expects a verb: {', '.join(verbs.choices)} (see {self.prog} --help)")
+            raise InputError(
+                f"{self.prog} expects a verb: {', '.join(verbs.choices)} (see {self.prog} --help)"
+            )
         raise InputError(f"{message} (see {self.prog} --help)")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:

@@ -132,7 +132,7 @@ def plan(
 
 
 def without_eyes(movers: Mapping[str, str]) -> dict[str, str]:
-    """The same with gaze and blinks in place of the eyes where one of them is named: the eyes' driver is the other's."""
+    """The same with gaze and blinks in place of the eyes where one of them is named: the eyes drive the other one."""
     if not {"gaze", "blink"} & set(movers):
         return dict(movers)
     parted: dict[str, str] = {}

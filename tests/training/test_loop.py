@@ -81,6 +81,17 @@ def test_three_steps_and_three_more_are_six_bit_for_bit(
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
 
+@pytest.mark.parametrize(("precision", "last"), [("float32", False), ("float16", True)])
+def test_weights_lie_channels_last_where_steps_are_in_16_bits(
+    clips: ClipSet, tmp_path: Path, precision: str, last: bool
+) -> None:
+    stage = ToyStage(clips, WEIGHTS)
+    stage.modules["frozen"] = torch.nn.Conv2d(4, 5, 3)
+    Loop(stage, make_config(f"training.precision={precision}"), tmp_path, {}, CPU)
+    weight = stage.modules["frozen"].get_parameter("weight")
+    assert weight.is_contiguous(memory_format=torch.channels_last) == last
+
+
 def test_workers_make_the_same_batches(clips: ClipSet, tmp_path: Path) -> None:
     make_loop(clips, tmp_path / "alone").run()
     make_loop(clips, tmp_path / "helped", "training.workers=2").run()

@@ -38,6 +38,23 @@ def test_gradients_are_those_of_the_slow_way(generator: Generator) -> None:
         assert torch.allclose(ours, theirs, rtol=1e-3, atol=1e-3)
 
 
+def test_maps_stay_in_16_bits_where_convolutions_make_such_ones(generator: Generator) -> None:
+    torch.manual_seed(0)
+    start, style = torch.randn(2, 16, 5, 5), torch.randn(2, 20)
+    weights = list(generator.parameters())
+    exact = torch.autograd.grad(generator(start, style).square().sum(), weights)
+    kinds = set()
+    for layer in (generator.conv1, *generator.convs):
+        layer.register_forward_hook(lambda module, inputs, made: kinds.add(made.dtype))
+    with torch.autocast("cpu", torch.bfloat16):
+        picture = generator(start, style)
+    assert kinds == {torch.bfloat16}
+    rounded = torch.autograd.grad(picture.square().sum(), weights)
+    for ours, theirs in zip(rounded, exact, strict=True):
+        if len(theirs.flatten()) > 1 and theirs.norm() > 1e-3:
+            assert torch.cosine_similarity(ours.flatten(), theirs.flatten(), 0) > 0.98
+
+
 def test_noise_is_repeatable_except_in_training(generator: Generator) -> None:
     torch.manual_seed(0)
     start, style = torch.randn(1, 16, 5, 5), torch.randn(1, 20)

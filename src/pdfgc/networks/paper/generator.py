@@ -151,7 +151,9 @@ class _StyledConv(nn.Module):
         self.activate = _Bias(outputs)
 
     def forward(self, x: Tensor, style: Tensor, noise: Tensor) -> Tensor:
-        x = self.conv(x, style, gain=_GAIN)  # the rectifier's gain: scaled before it, maps are gone through once less
+        x = self.conv(
+            x, style, gain=_GAIN
+        )  # the rectifier's gain: scaled before it, maps are gone through once less
         for added in (self.noise.weight * noise, self.activate.bias):
             x = x.add_((_GAIN * added).to(x.dtype))
         return F.leaky_relu_(x, _SLOPE)
