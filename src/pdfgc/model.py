@@ -222,10 +222,11 @@ class Model:
             `[T, S, S, 3]` uint8.
         """
         driving = self.driving_mesh(portrait, codes)
-        if self.painter is None and self._quick is not None:
-            return self._threads.over_rows(lambda part: self._show(portrait, part), driving)
-        return self._show(portrait, driving)
+        if self._threads is None or self.painter is not None:
+            return self._show(portrait, driving)
+        return self._threads.over_rows(lambda part: self._show(portrait, part), driving)
 
+    @torch.inference_mode()
     def _show(self, portrait: Portrait, driving: Tensor) -> np.ndarray:
         """Frames `[T, S, S, 3]` uint8 of driving meshes: painted, and the irises laid over."""
         if self.painter is not None:
@@ -243,10 +244,9 @@ class Model:
         return QuickGenerator(self.generator) if alone else None
 
     @cached_property
-    def _threads(self) -> Threads:
-        return Threads()
+    def _threads(self) -> Threads | None:
+        return Threads() if self.device.type == "cpu" else None
 
-    @torch.inference_mode()
     def _paint_quickly(self, portrait: Portrait, driving: Tensor) -> np.ndarray:
         assert self._quick is not None
         meshes = driving.numpy()
