@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -22,6 +24,8 @@ def test_the_table_knows_lips_and_lids_of_every_frame(clips: ClipSet) -> None:
     assert len(table.clips) == 4 and table.people == [[0, 1], [2, 3]]
     assert np.allclose(table.lips[1], mouth_opening(table.clips[1].mesh()))
     assert all(len(lids) == 40 for lids in table.lids)
+    shut = table.lids[0] >= 0.5
+    assert table.gaze[0].shape == (40, 2) and np.array_equal(np.isnan(table.gaze[0]).all(1), shut)
 
 
 def test_no_pictures_is_an_error_with_a_sentence() -> None:
@@ -29,14 +33,19 @@ def test_no_pictures_is_an_error_with_a_sentence() -> None:
         PictureTable.load(ClipSet([]))
 
 
-def test_drivers_are_farther_from_the_portrait_than_chance(clips: ClipSet) -> None:
+@pytest.mark.parametrize("feature", ["lips", "gaze"])
+def test_drivers_are_farther_from_the_portrait_than_chance(clips: ClipSet, feature: str) -> None:
     table = PictureTable.load(clips)
-    lips = table.lips[0]
+    # where synthetic eyes look is made up here, with frames that do not tell
+    gaze = np.random.default_rng(1).uniform(-1, 1, (40, 2))
+    gaze[5:9] = np.nan
+    table = replace(table, gaze=(gaze, *table.gaze[1:]))
+    values = getattr(table, feature)[0].reshape(40, -1)
     random = np.random.default_rng(0)
     drawn = [_draw_frames(table, 0, random, 4) for _ in range(200)]
-    chosen = np.mean([np.abs(lips[frames[1:]] - lips[frames[0]]).mean() for frames in drawn])
-    by_chance = np.abs(lips[:, None] - lips[None]).mean()
-    assert chosen > 1.2 * by_chance
+    chosen = np.nanmean([np.abs(values[frames[1:]] - values[frames[0]]).mean(1) for frames in drawn])
+    by_chance = np.nanmean(np.abs(values[:, None] - values[None]))
+    assert chosen > 1.15 * by_chance
 
 
 def test_one_augmentation_for_all_frames_and_the_sketches_follow(clips: ClipSet) -> None:

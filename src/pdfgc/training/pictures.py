@@ -17,16 +17,20 @@ from pdfgc.face.geometry import MESH_POINTS, canonical_face
 from pdfgc.face.mesh import BLENDSHAPES, LEFT_IRIS, RIGHT_IRIS, mouth_opening
 from pdfgc.networks.sketch import draw_sketches
 from pdfgc.networks.triangles import draw_triangles
+from pdfgc.training.stage2_eyes import eye_targets
 
 _ZOOM = (0.88, 1.15)
 _SHIFT = 0.04  # of the picture's side
 _GAMMA = (0.8, 1.25)
 _TINT = 0.1
 _CANDIDATES = 4
-_BLINKS, _LIPS, _FAR = 0.25, 0.25, 0.3
-"""Shares of driving frames chosen for their lids, for their lips, and for their distance."""
+_BLINKS, _LIPS, _GAZE, _FAR = 0.2, 0.25, 0.2, 0.2
+"""Shares of driving frames chosen for their lids, for their lips, for where they look, and for their distance."""
 
 _LIDS = [BLENDSHAPES.index("eyeBlinkLeft"), BLENDSHAPES.index("eyeBlinkRight")]
+
+_SHUT = 0.5
+"""Score of the lids from which on nothing is told of where eyes look."""
 
 
 @cache
@@ -62,6 +66,8 @@ class PictureTable:
     """Of each clip `[T]` how far the eyes are shut, 0..1."""
     lips: tuple[np.ndarray, ...]
     """Of each clip `[T]` gap between the lips, `face.mesh.mouth_opening`."""
+    gaze: tuple[np.ndarray, ...]
+    """Of each clip `[T, 2]` where the eyes look, `stage2_eyes.eye_targets`; not finite where they are shut."""
     people: list[list[int]]
     """Clip numbers of each person."""
 
@@ -79,11 +85,13 @@ class PictureTable:
         for number, clip in enumerate(ordered):
             numbers.setdefault(clip.identity, []).append(number)
         meshes = tuple(clip.mesh() for clip in ordered)
+        scores = [clip.blendshapes() for clip in ordered]
         return cls(
             ordered,
             meshes,
-            tuple(clip.blendshapes()[:, _LIDS].mean(1) for clip in ordered),
+            tuple(score[:, _LIDS].mean(1) for score in scores),
             tuple(mouth_opening(mesh) for mesh in meshes),
+            tuple(_gaze(score) for score in scores),
             list(numbers.values()),
         )
 
@@ -115,24 +123,36 @@ def draw_pictures(
 def _draw_frames(table: PictureTable, number: int, random: np.random.Generator, drivers: int) -> np.ndarray:
     """A portrait's frame and those of its drivers.
 
-    Large turns, blinks and shut mouths under an open one are rare and hardest, so most drivers are chosen from a few:
-    the one that is farthest from the portrait, or whose lids or lips differ most from the portrait's.
+    Large turns, blinks, far glances and shut mouths under an open one are rare and hardest, so most drivers are chosen
+    from a few: the one that is farthest from the portrait, or whose lids, lips or gaze differ most from the portrait's.
     """
-    meshes, lids, lips = table.meshes[number], table.lids[number], table.lips[number]
+    meshes, features = table.meshes[number], [table.lids[number], table.lips[number], table.gaze[number]]
     portrait = int(random.integers(len(meshes)))
     chosen = [portrait]
+    ends = np.cumsum([_BLINKS, _LIPS, _GAZE, _FAR])
     for _ in range(drivers):
-        kind = random.random()
-        if kind < _BLINKS + _LIPS:
+        kind = int(np.searchsorted(ends, random.random(), side="right"))
+        if kind < len(features):
             candidates = random.integers(len(meshes), size=4 * _CANDIDATES)
-            state = lids if kind < _BLINKS else lips
-            apart = np.abs(state[candidates] - state[portrait])
+            apart = _distances(features[kind], candidates, portrait)
         else:
-            far = kind < _BLINKS + _LIPS + _FAR
+            far = kind == len(features)
             candidates = random.integers(len(meshes), size=_CANDIDATES if far else 1)
-            apart = np.abs(meshes[candidates] - meshes[portrait]).mean((1, 2))
+            apart = _distances(meshes, candidates, portrait)
         chosen.append(int(candidates[int(np.argmax(apart))]))
     return np.array(chosen)
+
+
+def _distances(values: np.ndarray, candidates: np.ndarray, portrait: int) -> np.ndarray:
+    """How far rows `[T, ...]` are from the portrait's, `[candidates]`; 0 where that is not known."""
+    apart = np.abs(values[candidates] - values[portrait]).reshape(len(candidates), -1).mean(1)
+    return np.where(np.isfinite(apart), apart, 0)
+
+
+def _gaze(scores: np.ndarray) -> np.ndarray:
+    """`[T, 2]` of blendshapes `[T, 52]`: to the picture's right, and down."""
+    gaze = eye_targets(torch.from_numpy(scores)).numpy()[:, 2:4]
+    return np.where(scores[:, _LIDS].mean(1, keepdims=True) < _SHUT, gaze, np.nan)
 
 
 def augmented(
