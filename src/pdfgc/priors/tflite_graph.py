@@ -232,7 +232,7 @@ def _binary(options: str, run: Operator) -> Callable[[Any, list[np.ndarray]], Op
 
 
 def _prelu(x: Tensor, slopes: Tensor) -> Tensor:
-    """With a slope for each channel, the last axis; torch's own wants the second; it takes 0.4 of the time of `where`."""
+    """A slope for each channel, the last axis; torch's own wants the second and takes 0.4 of the time of `where`."""
     return F.prelu(x.movedim(-1, 1), slopes.flatten()).movedim(1, -1)
 
 
