@@ -18,6 +18,7 @@ $(READY): pyproject.toml constraints.txt
 		{ echo "pdfgc needs Python 3.10 or newer; name one with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
 		{ echo "could not make $(VENV); on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@echo "installing some 2 GB of packages into $(VENV), which takes a few minutes"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
