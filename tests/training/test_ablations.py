@@ -24,6 +24,17 @@ SMALLER = [
     "weights.perceptual=0",
 ]
 
+SMALLER_PAPER = [
+    "size=64",
+    "training.batch=4",
+    "training.workers=0",
+    "paper.networks={appearance_width: 8, motion: 64, motion_channels: 16, motion_depth: 2, landmarks: 8}",
+    "paper.networks={speech_hidden: 16, generator_channels: [16, 16, 8, 8, 8, 8], discriminator_channels: 8}",
+    "paper.networks={discriminator_most: 16, discriminator_blocks: 4}",
+    "stages.stage3.bank=64",
+    "weights.perceptual=0",
+]
+
 
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -32,8 +43,13 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def base_of(name: str) -> str:
+    """What an ablation is one of."""
+    return "paper" if name.startswith("ablations/paper_") else "small"
+
+
 def differences(name: str) -> dict[str, Any]:
-    """What a preset changes of `small`, by the key's path."""
+    """What an ablation changes of its preset, by the key's path."""
 
     def flat(tree: dict[str, Any], path: str = "") -> dict[str, Any]:
         leaves: dict[str, Any] = {}
@@ -41,7 +57,7 @@ def differences(name: str) -> dict[str, Any]:
             leaves |= flat(value, f"{path}{key}.") if isinstance(value, dict) else {path + key: value}
         return leaves
 
-    old, new = (flat(config_to_dict(load_config(preset))) for preset in ("small", name))
+    old, new = (flat(config_to_dict(load_config(preset))) for preset in (base_of(name), name))
     return {key: value for key, value in new.items() if value != old[key] and key != "preset"}
 
 
@@ -52,13 +68,22 @@ def test_an_ablation_makes_a_plan(
     monkeypatch.setattr(
         plan_module, "_activations", lambda stage, training, items, learning: 0.0
     )  # takes seconds
-    text = plan("stage3", data=shards, run=tmp_path, preset=name, changes=SMALLER)
-    assert f"preset {name}" in text and "decoder: " in text
+    changes = SMALLER if base_of(name) == "small" else SMALLER_PAPER
+    text = plan("stage3", data=shards, run=tmp_path, preset=name, changes=changes)
+    assert f"preset {name}" in text and "generator: " in text
     stage3 = "stages.stage3."
     assert all(key.startswith(stage3) for key in differences(name))
     off = {key for key, value in differences(name).items() if value == 0}
     for key in off:
         assert f'"{key.removeprefix(stage3 + "weights.")}": 0.0' in text
+
+
+def test_table_4_of_the_published_networks() -> None:
+    window, correlation = "stages.stage3.window", "stages.stage3.weights.correlation"
+    assert differences("ablations/paper_all") == {}
+    assert differences("ablations/paper_in_window_only") == {correlation: 0}
+    assert differences("ablations/paper_lip_decorrelation_only") == {window: 1}
+    assert differences("ablations/paper_no_decorrelation") == {window: 1, correlation: 0}
 
 
 def test_table_4() -> None:
@@ -71,16 +96,18 @@ def test_table_4() -> None:
 
 
 @pytest.mark.parametrize("frames", [7, 13, 25])
-def test_windows(frames: int) -> None:
-    assert load_config(f"ablations/window_{frames}").stages.stage3.window == frames
+@pytest.mark.parametrize("start", ["", "paper_"])
+def test_windows(frames: int, start: str) -> None:
+    assert load_config(f"ablations/{start}window_{frames}").stages.stage3.window == frames
 
 
-def test_every_loss_of_stage_3_has_its_ablation() -> None:
-    losses = set(load_config("small").stages.stage3.weights) - {"judge"}  # the discriminator's own
-    missing = {loss for loss in losses if f"ablations/without_{loss}" not in ABLATIONS}
-    assert not missing, f"add presets/ablations/without_<loss>.yaml for {sorted(missing)}"
+@pytest.mark.parametrize(("preset", "start"), [("small", ""), ("paper", "paper_")])
+def test_every_loss_of_stage_3_has_its_ablation(preset: str, start: str) -> None:
+    losses = set(load_config(preset).stages.stage3.weights) - {"judge", "discriminator"}  # its own
+    missing = {loss for loss in losses if f"ablations/{start}without_{loss}" not in ABLATIONS}
+    assert not missing, f"add presets/ablations/{start}without_<loss>.yaml for {sorted(missing)}"
     for loss in losses:
-        assert differences(f"ablations/without_{loss}")[f"stages.stage3.weights.{loss}"] == 0
+        assert differences(f"ablations/{start}without_{loss}")[f"stages.stage3.weights.{loss}"] == 0
 
 
 def test_an_ablation_by_path(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ class WideStage(ComparingStage):
         self.modules = {"motion": nn.Linear(6, WIDTH), "frozen": nn.Linear(WIDTH, 10)}
         self.phases = (Phase("motion", ("motion",)),)
         self.weights = {"mesh": 1.0}
+        self.teacher: nn.Module | None = None
 
     def batch(self, draw: Draw) -> Batch:
         return {"input": torch.zeros(draw.count, 6)}
@@ -62,6 +63,21 @@ def test_memory_is_counted_per_item() -> None:
     assert f"optimiser and averages: {4 * parameters / 1e6:.0f} MB" in text
     # a part of 300 items: 6 inputs and 1000 sigmoids each, in float32
     assert f"of 300 items: about {300 * (6 + WIDTH) * 4 / 1e6:.0f} MB" in text
+
+
+@pytest.mark.parametrize(("ema", "phase_ema"), [(0.9, True), (0.0, True), (0.9, False)])
+def test_judges_are_in_memory_too_and_only_averages_that_are_kept(
+    ema: float, phase_ema: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan_module, "_activations", lambda stage, training, items, learning: 0.0)
+    stage = WideStage()
+    stage.teacher = nn.BatchNorm1d(WIDTH * WIDTH, affine=False)  # two buffers and a counter
+    stage.modules["motion"] = nn.Linear(WIDTH, WIDTH)
+    stage.phases = (Phase("motion", ("motion",), ema=phase_ema),)
+    own = WIDTH * WIDTH + WIDTH
+    copies = 4 + (ema > 0 and phase_ema)  # weights, gradients, two moments, averages
+    held = 4 * (copies * own + 10 * WIDTH + 10 + 2 * WIDTH * WIDTH) + 8
+    assert f"averages: {held / 1e6:.0f} MB" in "\n".join(describe(stage, Training(ema=ema)))
 
 
 @pytest.mark.parametrize("known", [True, False])

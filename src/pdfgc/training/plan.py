@@ -31,9 +31,10 @@ def describe(stage: Stage, training: Training) -> list[str]:
     trained = {name for phase in stage.phases for name in phase.modules}
     counts = {name: sum(p.numel() for p in module.parameters()) for name, module in stage.modules.items()}
     learning = {p for name in trained for p in stage.modules[name].parameters() if p.requires_grad}
-    # Weights of all, averages of trained modules; for what learns of them also gradients and Adam's two moments.
-    kept = sum(counts.values()) + sum(counts[name] for name in trained)
-    state = _FLOAT * (kept + 3 * sum(parameter.numel() for parameter in learning))
+    averaged = {name for phase in stage.phases if phase.ema and training.ema for name in phase.modules}
+    # Weights of all; averages; for what learns also gradients and Adam's two moments.
+    beside = sum(counts[name] for name in averaged) + 3 * sum(parameter.numel() for parameter in learning)
+    state = _held(stage) + _FLOAT * beside
     part = training.batch // training.accumulation
     activations = _activations(stage, training, part, learning)
     lines = [
@@ -54,6 +55,16 @@ def describe(stage: Stage, training: Training) -> list[str]:
         "buffers of the convolutions and of the allocator come on top",
         "  losses: " + json.dumps(dict(stage.weights)),
     ]
+
+
+def _held(stage: Stage) -> int:
+    """Bytes of the weights and buffers of all networks, each once: stages keep some under two names."""
+    tensors = {
+        id(tensor): tensor.nbytes
+        for network in stage.networks()
+        for tensor in (*network.parameters(), *network.buffers())
+    }
+    return sum(tensors.values())
 
 
 def _activations(stage: Stage, training: Training, items: int, learning: Collection[Tensor]) -> float:

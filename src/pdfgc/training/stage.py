@@ -153,12 +153,15 @@ class Stage(ABC):
         """Whether the loss has weight 0."""
         return self.weights.get(loss, 0.0) == 0.0
 
+    def networks(self) -> list[nn.Module]:
+        """All that it has: `modules`, and those that it only keeps as attributes, such as a perceptual loss."""
+        return [*self.modules.values(), *(own for own in vars(self).values() if isinstance(own, nn.Module))]
+
     def to(self, device: torch.device) -> None:
-        """Moves all modules, those included that the stage only keeps as attributes (a perceptual loss).
+        """Moves all networks.
 
         Tensors that a stage keeps itself stay where they are, on the CPU, where batches are made.
         """
         self.device = device
-        for module in (*self.modules.values(), *vars(self).values()):
-            if isinstance(module, nn.Module):
-                module.to(device)
+        for network in self.networks():
+            network.to(device)

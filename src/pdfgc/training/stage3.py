@@ -191,12 +191,10 @@ class Stage3(Stage):
             return self.painting.generator_losses(batch, step)
         return self.painting.discriminator_losses(batch)
 
-    def to(self, device: torch.device) -> None:
-        """Moves all modules, and the networks that judge pictures."""
-        super().to(device)
-        for judge in (self.painting.perceptual, self.painting.teacher):
-            if isinstance(judge, nn.Module):
-                judge.to(device)
+    def networks(self) -> list[nn.Module]:
+        """The networks that judge pictures too."""
+        judges = (self.painting.perceptual, self.painting.teacher)
+        return [*super().networks(), *(judge for judge in judges if isinstance(judge, nn.Module))]
 
     def _held_out_batch(self) -> Batch | None:
         """The same pairs of frames every time, one of each held-out clip, as far apart as the clip has them."""

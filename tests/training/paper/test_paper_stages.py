@@ -104,6 +104,16 @@ def test_frozen_parts_stay_and_trained_parts_move(trained: Path) -> None:
     assert "motion.to_emo.0.weight" in after and "motion.to_mouth.0.weight" not in after
 
 
+def test_a_stage_without_an_adversary(trained: Path, shards: Path, tmp_path: Path) -> None:
+    for stage in STAGES[:-1]:
+        shutil.copytree(trained / stage, tmp_path / stage)
+    off = ("weights.adversarial=0", "weights.matching=0", "weights.discriminator=0")
+    train("stage3", data=shards, run=tmp_path, preset="paper_tiny", changes=[*CHANGES, *off])
+    steps = _losses(tmp_path, "stage3")
+    assert len(steps) == 2 and "l1" in steps[0]
+    assert not {"adversarial", "matching", "discriminator"} & set(steps[0])
+
+
 def test_a_resumed_stage_has_the_same_losses(trained: Path, shards: Path, tmp_path: Path) -> None:
     """Stage 3 has everything that could hide state: the bank, two optimisers, spectral norms, noise."""
     for stage in STAGES[:-1]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -39,10 +39,17 @@ ENCODERS = 0.1
 size moves G far less than an encoder."""
 
 
-def adversary(config: Config) -> Phase:
-    """The discriminator's phase."""
+def is_adversarial(weights: Mapping[str, float]) -> bool:
+    """Whether a stage with these weights of its losses listens to a discriminator."""
+    return any(weights.get(loss, 0.0) != 0 for loss in ("adversarial", "matching"))
+
+
+def adversary(config: Config, weights: Mapping[str, float]) -> tuple[Phase, ...]:
+    """The discriminator's phase, of a stage with these weights; none where nobody listens to it."""
+    if not is_adversarial(weights):
+        return ()
     first = config.paper.adversarial_from
-    return Phase("discriminator", ("discriminator",), learning_rate=0.2, ema=False, first=first)
+    return (Phase("discriminator", ("discriminator",), learning_rate=0.2, ema=False, first=first),)
 
 
 def discriminator_losses(network: Discriminator, real: Tensor, batch: Batch) -> dict[str, Tensor]:

@@ -25,6 +25,7 @@ from pdfgc.training.paper.pictures import (
     adversary,
     compare_pictures,
     discriminator_losses,
+    is_adversarial,
     to_float,
     to_sheet,
 )
@@ -62,7 +63,7 @@ class PaperStage1(Stage):
                 ("appearance", TRUNK, "first_generator"),
                 rates={"appearance": ENCODERS, TRUNK: ENCODERS},
             ),
-            adversary(config),
+            *adversary(config, self.weights),
         )
         self.exports = ("appearance", TRUNK)
         self.perceptual = None if self.is_off("perceptual") else make_perceptual(config.paper.teachers)
@@ -94,7 +95,7 @@ class PaperStage1(Stage):
         made = self.paint(portrait, to_float(batch["shown"]))
         batch[MADE] = made.detach()
         losses = {"l1": (made - target).abs().mean()}
-        if step >= self.settings.adversarial_from:
+        if is_adversarial(self.weights) and step >= self.settings.adversarial_from:
             losses |= adversarial_losses(self.discriminator, made, target, batch["person"])
         if self.perceptual is not None:
             losses["perceptual"] = self.perceptual(made, target).mean()

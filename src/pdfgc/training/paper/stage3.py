@@ -36,6 +36,7 @@ from pdfgc.training.paper.pictures import (
     adversary,
     compare_pictures,
     discriminator_losses,
+    is_adversarial,
     to_float,
     to_sheet,
 )
@@ -85,7 +86,7 @@ class PaperStage3(Stage):
         self.exports = (*fresh, "appearance", "generator")
         self.phases = (
             Phase("generator", self.exports, rates={"appearance": ENCODERS}),
-            adversary(config),
+            *adversary(config, self.weights),
         )
         teachers = config.paper.teachers
         self.perceptual = None if self.is_off("perceptual") else make_perceptual(teachers)
@@ -126,7 +127,7 @@ class PaperStage3(Stage):
         made = self.paint(portrait, codes)
         batch[MADE] = made.detach()
         losses = {"l1": (made - target).abs().mean()}
-        if step >= self.settings.adversarial_from:
+        if is_adversarial(self.weights) and step >= self.settings.adversarial_from:
             losses |= adversarial_losses(self.discriminator, made, target, batch["person"])
         if self.perceptual is not None:
             losses["perceptual"] = self.perceptual(made, target).mean()
