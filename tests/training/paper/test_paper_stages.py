@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
 
 from pdfgc.config import config_from_dict, load_config
 from pdfgc.model import load
@@ -102,6 +103,32 @@ def test_frozen_parts_stay_and_trained_parts_move(trained: Path) -> None:
     assert not any(name.startswith("motion.model") for name in after)
     assert not torch.equal(before["appearance.conv1x1.weight"], after["appearance.conv1x1.weight"])
     assert "motion.to_emo.0.weight" in after and "motion.to_mouth.0.weight" not in after
+
+
+class _Distance(nn.Module):
+    """Stands for VGG: a distance of random features, with a gradient."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Conv2d(3, 4, 3)
+
+    def forward(self, made: Tensor, target: Tensor) -> Tensor:
+        return (self.features(made) - self.features(target)).square().mean((1, 2, 3))
+
+
+@pytest.mark.parametrize("stage", ["stage1", "stage3"])
+def test_painted_frames_are_compared_by_features_too(
+    stage: str, trained: Path, shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"pdfgc.training.paper.{stage}.make_perceptual", lambda teachers: _Distance())
+    for earlier in STAGES[: STAGES.index(stage)]:
+        shutil.copytree(trained / earlier, tmp_path / earlier)
+    changes = [change for change in CHANGES if not change.startswith("weights.perceptual")]
+    train(stage, data=shards, run=tmp_path, preset="paper_tiny", changes=[*changes, "training.steps=1"])
+    with_it, without = _losses(tmp_path, stage)[0], _losses(trained, stage)[0]
+    assert with_it["perceptual"] > 0 and "perceptual" not in without
+    more = with_it["generator_total"] - without["generator_total"]
+    assert more == pytest.approx(10 * with_it["perceptual"], rel=1e-3)
 
 
 def test_a_stage_without_an_adversary(trained: Path, shards: Path, tmp_path: Path) -> None:
