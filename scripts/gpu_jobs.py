@@ -166,7 +166,7 @@ def train_distributed(work: Path, device: str) -> None:
 def profile(
     name: str, work: Path, changes: Sequence[str], preset: str | None, device: torch.device, steps: int
 ) -> None:
-    """Prints what a step of a stage costs, with its weights as they are, and with their channels last."""
+    """Prints what a step costs with weights channels-last, as the loop lays them, and for some stages as they come."""
     profiled, vgg = _PROFILES[name], work / "vgg.safetensors"
     own = [f"paper.teachers.perceptual_file={vgg}", *profiled.changes]
     config = load_config(preset or str(profiled.preset), [*own, *changes])

@@ -224,6 +224,7 @@ class Model:
         driving = self.driving_mesh(portrait, codes)
         if self._threads is None or self.painter is not None:
             return self._show(portrait, driving)
+        _ = self._quick  # made here, once: threads that ask for it at the same time would each make one
         return self._threads.over_rows(lambda part: self._show(portrait, part), driving)
 
     @torch.inference_mode()

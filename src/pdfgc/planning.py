@@ -63,7 +63,7 @@ class Plan:
         frames: how many.
         fps: how many a second.
         tracks: the saved tracks among its drivers; whether they are of the right model, only a model can tell.
-        movers: what moves each factor, and gaze and blinks where they are named, in words.
+        movers: what moves each factor, in words, with gaze and blinks in place of the eyes where one of them is named.
         remarks: what headers tell already of what `Avatar.animate` will say; looked for when they are asked for.
     """
 

@@ -117,11 +117,11 @@ class ModulatedConv(nn.Module):
     def forward(self, x: Tensor, style: Tensor, gain: float = 1.0) -> Tensor:
         """`[B, inputs, H, W]` and `[B, style]` to `[B, outputs, H, W]`, twice the side where it doubles.
 
-        Under autocast maps stay in 16 bits: what scales them is worked out in float32, and rounded as they are.
+        Under autocast maps stay in 16 bits, and what scales them is rounded to these as well.
 
         Args:
             x, style: as above.
-            gain: what a demodulated result is multiplied by.
+            gain: what a demodulated result is multiplied by; without demodulation there is none.
         """
         weight = self.scaled_weight()
         scale = self.modulation(style)
@@ -151,9 +151,8 @@ class _StyledConv(nn.Module):
         self.activate = _Bias(outputs)
 
     def forward(self, x: Tensor, style: Tensor, noise: Tensor) -> Tensor:
-        x = self.conv(
-            x, style, gain=_GAIN
-        )  # the rectifier's gain: scaled before it, maps are gone through once less
+        # The rectifier's gain comes before it: maps are gone through once less.
+        x = self.conv(x, style, gain=_GAIN)
         for added in (self.noise.weight * noise, self.activate.bias):
             x = x.add_((_GAIN * added).to(x.dtype))
         return F.leaky_relu_(x, _SLOPE)
