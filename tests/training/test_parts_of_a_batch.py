@@ -14,7 +14,7 @@ from synthetic import write_clip_set
 from tiny_stages import first_step, make_loop
 from two_processes import finish, start_two
 
-STAGES = ("stage2-eyes", "stage3")
+STAGES = {"tiny": ("stage2-eyes", "stage3"), "paper_tiny": ("stage1", "stage2-lips", "stage3")}
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +36,12 @@ def differences(found: dict[str, Tensor], expected: dict[str, Tensor]) -> dict[s
     return {name: (off / max(whole, 1e-12)) ** 0.5 for name, (off, whole) in squares.items()}
 
 
-def test_two_processes_do_what_one_does(data: Path, tmp_path: Path) -> None:
-    ended = finish(start_two("tiny_stages.py", str(data), str(tmp_path), *STAGES))
+@pytest.mark.parametrize("preset", STAGES)
+def test_two_processes_do_what_one_does(preset: str, data: Path, tmp_path: Path) -> None:
+    ended = finish(start_two("tiny_stages.py", str(data), str(tmp_path), preset, *STAGES[preset]))
     assert [status for status, _ in ended] == [0, 0], ended
-    for stage in STAGES:
-        alone = first_step(make_loop(stage, data, tmp_path / "alone"))
+    for stage in STAGES[preset]:
+        alone = first_step(make_loop(stage, data, tmp_path / "alone", preset=preset))
         off = differences(load_file(tmp_path / f"{stage}.safetensors"), alone)
         assert max(off.values()) < 1e-3, off
 
