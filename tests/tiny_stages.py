@@ -1,4 +1,4 @@
-"""The stages of presets `tiny` and `paper_tiny` without what is random in the networks, trained for a step on one batch.
+"""Stages of presets `tiny` and `paper_tiny` without what is random in the networks, trained for a step on one batch.
 
     RANK=0 WORLD_SIZE=2 MASTER_ADDR=localhost MASTER_PORT=N python tiny_stages.py DATA FOLDER PRESET STAGE [STAGE ...]
 
