@@ -24,6 +24,7 @@ from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
 import torch
+import torch.distributed as dist
 from torch.profiler import ProfilerActivity
 
 import paper_overfit
@@ -155,8 +156,30 @@ def train_paper(work: Path, minutes: float, changes: Sequence[str], preset: str)
     )
 
 
+def exchange(device: torch.device) -> None:
+    """One message of each kind that processes send in training, through nccl on a GPU: one process alone sends none.
+
+    Raises:
+        AssertionError: something else arrives.
+    """
+    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+    try:
+        sent = torch.arange(4.0, device=device)
+        received = [torch.zeros_like(sent) for _ in range(dist.get_world_size())]
+        dist.all_gather(received, sent)
+        summed = sent.clone()
+        dist.all_reduce(summed)
+        dist.broadcast(summed, 0)
+        assert all(torch.equal(one, sent) for one in received)
+        assert torch.equal(summed, sent * dist.get_world_size())
+        logging.info("gathered, summed and spread by %s", dist.get_backend())
+    finally:
+        dist.destroy_process_group()
+
+
 def train_distributed(work: Path, device: str) -> None:
-    """Two steps of every stage of preset `tiny`, under `torchrun`."""
+    """Messages between processes, and two steps of every stage of preset `tiny`, under `torchrun`."""
+    exchange(choose_device(device))
     changes = ["training.steps=2", "networks.speech=mel", "weights.perceptual=0"]
     data, run = work / "heads" / "shards", work / "distributed"
     for outcome in train("all", data=data, run=run, preset="tiny", changes=changes, device=device):

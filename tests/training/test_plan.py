@@ -109,3 +109,5 @@ def test_parts_of_a_module_may_be_frozen() -> None:
     stage.modules["motion"].get_parameter("weight").requires_grad_(False)
     text = "\n".join(describe(stage, Training()))
     assert f"motion: 0.007 M parameters, {WIDTH / 1e6:.3f} M of them trained" in text
+    stage.modules["bank"] = nn.Identity()
+    assert "bank: no parameters" in "\n".join(describe(stage, Training()))

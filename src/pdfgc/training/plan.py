@@ -43,10 +43,7 @@ def describe(stage: Stage, training: Training) -> list[str]:
     ]
     for name, count in counts.items():
         learns = sum(p.numel() for p in stage.modules[name].parameters() if p in learning)
-        how = (
-            "trained" if learns == count else f"{learns / 1e6:.3f} M of them trained" if learns else "frozen"
-        )
-        lines.append(f"  {name}: {count / 1e6:.3f} M parameters, {how}")
+        lines.append(f"  {name}: {_parameters(count, learns)}")
     return [
         *lines,
         f"  memory for weights, gradients, optimiser and averages: {_megabytes(state)}",
@@ -55,6 +52,14 @@ def describe(stage: Stage, training: Training) -> list[str]:
         "buffers of the convolutions and of the allocator come on top",
         "  losses: " + json.dumps(dict(stage.weights)),
     ]
+
+
+def _parameters(count: int, learns: int) -> str:
+    """How many parameters a part has and whether they learn, in words."""
+    if count == 0:
+        return "no parameters"
+    how = "trained" if learns == count else f"{learns / 1e6:.3f} M of them trained" if learns else "frozen"
+    return f"{count / 1e6:.3f} M parameters, {how}"
 
 
 def _held(stage: Stage) -> int:
