@@ -107,8 +107,8 @@ class Loop:
         stage.to(device)
         prepare_device(device)
         if computes_in_16_bits(self.training, device):
-            for module in stage.modules.values():
-                lay_channels_last(module)
+            for network in stage.networks():
+                lay_channels_last(network)
         distributed.share_normalisation(stage.modules.values(), device)
         distributed.share_initial_state(stage.modules.values())
         self._names: dict[Tensor, str] = {}
