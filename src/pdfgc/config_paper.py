@@ -107,6 +107,8 @@ class Paper:
     """Seconds that portrait and driving frame are apart at least, where the clip is long enough."""
     seen_lips: float = 0.2
     """Share of stage 3's items whose lips are driven by the picture instead of the sound, so that videos can, too."""
+    generator_from: Literal["stage1", "nothing"] = "stage1"
+    """What G begins stage 3 with: what G0 has learnt in stage 1, or nothing."""
     adversarial_from: int = 1000
     """The first step at which the discriminator learns and the generator listens to it. One that had learnt alone
     before had won: its loss was 0, and it had nothing left to teach."""

@@ -175,11 +175,12 @@ class Loop:
         return distributed.rank() == 0
 
     def exports(self) -> dict[str, Tensor]:
-        """The averaged weights, and the buffers, of the modules that the stage adds to the model."""
+        """The averaged weights, and the buffers, of the modules that the stage adds to the model or leaves to later
+        stages."""
         with self.averages.in_place():
             return {
                 f"{name}.{key}": value.detach().cpu().clone()
-                for name in self.stage.exports
+                for name in (*self.stage.exports, *self.stage.for_later)
                 for key, value in self.stage.modules[name].state_dict().items()
             }
 

@@ -1,7 +1,7 @@
 """What the stages of a run leave for each other and for `--model RUN`.
 
-    RUN/<stage>/weights.safetensors    averaged weights of the modules that the stage exports
-    RUN/model.safetensors              all of them together: the run as a model
+    RUN/<stage>/weights.safetensors    averaged weights of the modules that the stage exports or leaves to later stages
+    RUN/model.safetensors              all exported ones together: the run as a model
 
 In both, a tensor's name is `<module>.<name in the module's state>`, and the metadata entry `pdfgc` is a
 JSON object with the preset, the resolved configuration and the steps trained.
@@ -49,7 +49,8 @@ class Result:
     tensors: dict[str, Tensor]
     """By `<module>.<name>`."""
     about: dict[str, Any]
-    """The metadata: `preset`, `config`, and `stages` (name -> step, finished, used; in a model of all also sha256)."""
+    """The metadata: `preset`, `config`, and `stages` (name -> step, finished, used, for_later; in a model of all
+    also sha256)."""
 
     def module(self, name: str) -> dict[str, Tensor]:
         """The state of one module; empty when the file has none of that name."""
@@ -191,7 +192,8 @@ def write_model(run: Path) -> Path | None:
     for stage in results.stages():
         part = results._path(stage)
         result = read_result(part)  # nothing is built on it here, so nothing is warned of
-        tensors.update(result.tensors)
+        kept_out = tuple(f"{name}." for name in result.about["stages"][stage].get("for_later", ()))
+        tensors.update({name: own for name, own in result.tensors.items() if not name.startswith(kept_out)})
         about.update({key: value for key, value in result.about.items() if key != "stages"})
         about["stages"][stage] = {**result.about["stages"][stage], "sha256": sha256_of(part)}
     if not tensors:

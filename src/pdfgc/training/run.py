@@ -221,25 +221,26 @@ def _train_stage(name: str, job: _Job, end: float) -> Outcome:
     outcome = loop.run(minutes)
     path = setup.folder / "weights.safetensors"
     if distributed.rank() == 0 and (outcome.worked or not path.is_file()):
-        write_result(path, loop.exports(), _about(job, outcome, setup.earlier))
+        write_result(path, loop.exports(), _about(job, stage, outcome, setup.earlier))
         write_model(job.run)
     distributed.wait()
     return outcome
 
 
-def _about(job: _Job, outcome: Outcome, earlier: Results) -> dict[str, Any]:
+def _about(job: _Job, stage: Stage, outcome: Outcome, earlier: Results) -> dict[str, Any]:
     """The metadata of a stage's result."""
-    stage = {
+    entry = {
         "step": outcome.step,
         "minutes": round(outcome.minutes, 2),
         "finished": outcome.reason == "finished",
         "used": earlier.used,
         "data": job.data,
+        "for_later": list(stage.for_later),
     }
     return {
         "preset": job.config.preset,
         "config": config_to_dict(job.config),
-        "stages": {outcome.stage: stage},
+        "stages": {outcome.stage: entry},
     }
 
 

@@ -115,6 +115,8 @@ class Stage(ABC):
     window to paint or a mask of rows. Reading them from a GPU would wait for all that it has to do."""
     exports: tuple[str, ...]
     """The modules that this stage adds to the model; their averaged weights become the stage's result."""
+    for_later: tuple[str, ...] = ()
+    """Modules that later stages begin with and the model does not have: part of the stage's result alone."""
     weights: Mapping[str, float]
     """Weight of each loss by name, usually `config.stages.<stage>.weights`."""
     device: torch.device = torch.device("cpu")

@@ -13,11 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from pdfgc.config import config_from_dict, load_config
+from pdfgc.data.clips import ClipSet
 from pdfgc.model import load
 from pdfgc.networks.paper.build import make_networks
 from pdfgc.paper_model import PaperModel
-from pdfgc.training.results import read_result
+from pdfgc.training.paper.stage3 import PaperStage3
+from pdfgc.training.results import Results, read_result
 from pdfgc.training.run import plan, train
+from pdfgc.training.stage import Setup
 from synthetic import write_clip_set
 
 STAGES = ("stage1", "stage2-lips", "stage2-eyes", "stage2-pose", "stage3")
@@ -139,6 +142,24 @@ def test_a_stage_without_an_adversary(trained: Path, shards: Path, tmp_path: Pat
     steps = _losses(tmp_path, "stage3")
     assert len(steps) == 2 and "l1" in steps[0]
     assert not {"adversarial", "matching", "discriminator"} & set(steps[0])
+
+
+@pytest.mark.parametrize(("source", "alike"), [("stage1", True), ("nothing", False)])
+def test_g_begins_with_what_g0_has_learnt_or_with_nothing(
+    source: str, alike: bool, trained: Path, shards: Path
+) -> None:
+    config = load_config("paper_tiny", [f"paper.generator_from={source}", "weights.perceptual=0"])
+    first = read_result(trained / "stage1" / "weights.safetensors").module("first_generator")
+    clips = ClipSet.open(shards)
+    folder = trained / "stage3"
+    stage = PaperStage3(Setup(config, clips, clips, Results(trained, "stage3"), folder, trained / "cache"))
+    begun = stage.generator.state_dict()
+    names = [name for name in begun if name.endswith("conv.weight")]
+    assert names and all(torch.equal(begun[name], first[name]) == alike for name in names)
+    mixed = "convs.0.conv.modulation.weight"
+    vector = first[mixed].shape[1] - config.paper.networks.motion
+    ratio = begun[mixed][:, :vector] / first[mixed][:, :vector]
+    assert (float(ratio.std()) < 1e-4) == alike
 
 
 def test_a_resumed_stage_has_the_same_losses(trained: Path, shards: Path, tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ A part is named by its place in the model, so that the results of all stages, si
 | `motion.to_eye`, `motion.eye_embed` | 2 | E_eye |
 | `motion.to_headpose`, `motion.headpose_embed` | 2 | E_pose |
 | `motion.to_emo`, `motion.emo_embed` | 3 | E_exp |
-| `generator` | 3 | G; stage 1's G0 is not kept |
+| `generator` | 3 | G |
+| `first_generator` | 1 | G0, which G begins with (`first_generator.py`); it is not in the model |
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from pdfgc.networks.paper.motion import HEADS, MotionEncoder, MotionTrunk
 from pdfgc.training.results import Results
 
 TRUNK = "motion.model"
+FIRST_GENERATOR = "first_generator"
 
 _LIVELIER = 4.0
 """By how much the last layer of E_mot begins with larger weights than torch's."""

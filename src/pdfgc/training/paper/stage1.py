@@ -17,7 +17,13 @@ from pdfgc.networks.paper.build import make_appearance, make_generator, make_mot
 from pdfgc.priors.teachers import make_face_teacher, make_perceptual
 from pdfgc.training.paper.frames import PaperClips, far_pair
 from pdfgc.training.paper.losses import motion_reconstruction
-from pdfgc.training.paper.parts import TRUNK, calm_residuals, enliven_motion, make_discriminator
+from pdfgc.training.paper.parts import (
+    FIRST_GENERATOR,
+    TRUNK,
+    calm_residuals,
+    enliven_motion,
+    make_discriminator,
+)
 from pdfgc.training.paper.pictures import (
     ENCODERS,
     MADE,
@@ -33,7 +39,8 @@ from pdfgc.training.stage import Batch, Draw, Phase, Setup, Stage
 
 
 class PaperStage1(Stage):
-    """Trains `appearance` and `motion.model`; G0 (`first_generator`) and the discriminator serve this stage alone."""
+    """Trains `appearance` and `motion.model`; G in stage 3 begins with G0 (`first_generator`);
+    the discriminator serves this stage alone."""
 
     name: ClassVar[str] = "stage1"
 
@@ -54,18 +61,19 @@ class PaperStage1(Stage):
         self.modules = {
             "appearance": self.appearance,
             TRUNK: self.trunk,
-            "first_generator": self.generator,
+            FIRST_GENERATOR: self.generator,
             "discriminator": self.discriminator,
         }
         self.phases = (
             Phase(
                 "generator",
-                ("appearance", TRUNK, "first_generator"),
+                ("appearance", TRUNK, FIRST_GENERATOR),
                 rates={"appearance": ENCODERS, TRUNK: ENCODERS},
             ),
             *adversary(config, self.weights),
         )
         self.exports = ("appearance", TRUNK)
+        self.for_later = (FIRST_GENERATOR,)
         self.perceptual = None if self.is_off("perceptual") else make_perceptual(config.paper.teachers)
         self.faces = None if self.is_off("motion") else make_face_teacher(config.paper.teachers)
 

@@ -19,9 +19,11 @@ from pdfgc.networks.paper.build import make_appearance, make_generator, make_mot
 from pdfgc.priors.teachers import make_face_teacher, make_gaze_teacher, make_perceptual
 from pdfgc.training.losses import squared_correlation
 from pdfgc.training.memory_bank import MemoryBank
+from pdfgc.training.paper.first_generator import begin_as_first, fit_code_map
 from pdfgc.training.paper.frames import Moment, PaperClips, far_pair, window_of
 from pdfgc.training.paper.losses import lip_consistency, motion_reconstruction, window_mean
 from pdfgc.training.paper.parts import (
+    FIRST_GENERATOR,
     code_name,
     head_name,
     heed_codes,
@@ -77,6 +79,11 @@ class PaperStage3(Stage):
         }
         fresh = (*_EXPRESSION, *_CODES)
         load_parts(setup.earlier, {name: part for name, part in parts.items() if name not in fresh})
+        if self.settings.generator_from == "stage1" and not setup.earlier.pretend:
+            first = make_generator(sizes, config.size, motion=sizes.motion)
+            load_parts(setup.earlier, {FIRST_GENERATOR: first})
+            seed = config.stages.stage3.training.seed
+            begin_as_first(self.generator, first, FACTORS, fit_code_map(self.motion, self.clips, seed))
         self.modules = {
             **parts,
             "generator": self.generator,
