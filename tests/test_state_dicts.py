@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,12 @@ def test_nothing_in_a_file_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(InputError, match=r"expected a PyTorch state dict in the file, but it cannot be read"):
         read_tensors(tmp_path / "trap.pth", name="the file")
     assert not (tmp_path / "sprung").exists()
+
+
+def test_a_checkpoint_with_other_objects_is_told_what_to_save(tmp_path: Path) -> None:
+    torch.save({"state_dict": {"weight": torch.ones(2)}, "settings": Fraction(1, 2)}, tmp_path / "file.ckpt")
+    with pytest.raises(InputError, match="also holds other Python objects.* save its tensors alone with torch"):
+        read_tensors(tmp_path / "file.ckpt")
 
 
 @pytest.mark.parametrize("content", [[1, 2], {}, {"a": 1}, torch.zeros(2)])

@@ -94,6 +94,7 @@ def test_all_stages_make_a_model(data: Path, tmp_path: Path) -> None:
 def test_a_later_stage_needs_the_earlier(data: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="train the earlier stages first"):
         train("stage2-lips", data=data, run=tmp_path, preset="tiny", changes=CHANGES)
+    assert not (tmp_path / "stage2-lips").exists()
 
 
 def test_an_earlier_stage_trained_further_is_noticed(data: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from pdfgc.networks.speech import WhisperTrunk
 from pdfgc.networks.speech_mel import MelHearing, MelSpeechNetwork
 from pdfgc.training.pictures import mirrored_points
 from pdfgc.training.results import read_result
-from pdfgc.training.run import train
+from pdfgc.training.run import plan, train
 from synthetic import talking_meshes, write_clip_set
 
 STEPS = 2
@@ -178,3 +178,9 @@ def test_mirror_is_its_own_inverse_and_pairs_the_eyes() -> None:
     mirror = mirrored_points()
     assert (mirror[mirror] == np.arange(478)).all()
     assert mirror[33] == 263 and mirror[61] == 291 and mirror[13] == 13 and mirror[468] == 473
+
+
+def test_a_plan_leaves_nothing_behind(shards: Path, tmp_path: Path) -> None:
+    text = plan("all", data=shards, run=tmp_path / "run", preset="tiny", changes=["networks.speech=mel"])
+    assert "stage2-lips" in text and "stage3" in text
+    assert not (tmp_path / "run").exists()

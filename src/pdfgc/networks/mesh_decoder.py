@@ -88,7 +88,9 @@ class MeshDecoder(nn.Module):
         """Start from a known effect of the pose, `[478 * 3, 12]` (`data.faces.shape_of_pose`), as far as it is one
         affine map of the whole face."""
         points = weight.unflatten(0, (MESH_POINTS, 3)).flatten(1)
-        self.turned.weight.copy_(torch.linalg.lstsq(self.positions, points).solution.reshape(4 * 3, -1))
+        # In float64, so that a resumed run begins with the same digits wherever its memory lies.
+        fitted = torch.linalg.lstsq(self.positions.double(), points.double()).solution
+        self.turned.weight.copy_(fitted.reshape(4 * 3, -1))
 
     def forward(self, portrait: Tensor, own: Mapping[str, Tensor], driving: Mapping[str, Tensor]) -> Tensor:
         """Driving canonical mesh.

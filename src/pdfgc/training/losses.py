@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import ParamSpec
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+_P = ParamSpec("_P")
 
+
+def in_float32(loss: Callable[_P, Tensor]) -> Callable[_P, Tensor]:
+    """Computes a loss of features in float32 at least, under autocast too.
+
+    Products of 16-bit numbers have too few digits for what is divided by a temperature, or is close to 0.
+    """
+
+    @wraps(loss)
+    def precise(*args: _P.args, **kwargs: _P.kwargs) -> Tensor:
+        tensors = [value for value in args if isinstance(value, Tensor)]
+        wide = [
+            value.float() if isinstance(value, Tensor) and value.dtype.itemsize < 4 else value
+            for value in args
+        ]
+        with torch.autocast(tensors[0].device.type, enabled=False):
+            return loss(*wide, **kwargs)  # type: ignore[arg-type]
+
+    return precise
+
+
+@in_float32
 def info_nce(anchors: Tensor, candidates: Tensor, *, temperature: float) -> Tensor:
     """InfoNCE by cosine similarity: row i of `candidates` is anchor i's positive, all others its negatives (eq. 2, 3).
 
@@ -24,6 +48,7 @@ def info_nce(anchors: Tensor, candidates: Tensor, *, temperature: float) -> Tens
     return F.cross_entropy(similarity, torch.arange(len(anchors), device=anchors.device))
 
 
+@in_float32
 def squared_correlation(rows: Tensor, others: Tensor) -> Tensor:
     """Mean squared Pearson correlation between every column of one matrix and every column of another (eq. 6).
 

@@ -15,10 +15,11 @@ import importlib
 import logging
 import math
 import os
+import tempfile
 import time
 from collections.abc import Iterable
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -153,9 +154,12 @@ def plan(
         f"preset {config.preset}, run {run}",
         f"{_clips_of_people(training)} to train on, {_clips_of_people(held_out)} held out",
     ]
-    for name in names:
-        setup = _setup(name, config, training, held_out, Results(Path(run), name, pretend=True))
-        lines += describe(_build(name, setup), config.stage(name).training)
+    with tempfile.TemporaryDirectory(prefix="pdfgc-plan-") as nowhere:
+        for name in names:
+            setup = _setup(name, config, training, held_out, Results(Path(run), name, pretend=True))
+            if not setup.cache.is_dir():
+                setup = replace(setup, cache=Path(nowhere))  # a plan leaves nothing behind
+            lines += describe(_build(name, setup), config.stage(name).training)
     return "\n".join(lines)
 
 
@@ -207,13 +211,13 @@ def _train_stage(name: str, job: _Job, end: float) -> Outcome:
     earlier = Results(job.run, name, told=job.told)
     setup = _setup(name, config, job.training, job.held_out, earlier)
     setup.cache.mkdir(exist_ok=True)
-    setup.folder.mkdir(exist_ok=True)
     with distributed.first_then_others():
         # The same seed for the initial weights wherever the stage is begun.
         torch.manual_seed(config.stage(name).training.seed)
         stage = _build(name, setup)
     for needed in stage.requires:
         setup.earlier.of(needed)
+    setup.folder.mkdir(exist_ok=True)
     loop = Loop(stage, config, setup.folder, setup.earlier.used, job.device, job.data)
     if distributed.rank() == 0:
         _write_text(setup.folder / "config.yaml", config_to_yaml(config))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
+from torch import Tensor
 from torch.autograd import gradcheck
 
 from pdfgc.priors.face_features import FaceFeatures
@@ -17,7 +20,7 @@ from pdfgc.training.losses import (
     squared_correlation,
 )
 from pdfgc.training.memory_bank import MemoryBank
-from pdfgc.training.paper.losses import lip_consistency, motion_reconstruction, precise_info_nce, window_mean
+from pdfgc.training.paper.losses import lip_consistency, motion_reconstruction, window_mean
 
 
 def _features(shape: list[list[float]], emotion: list[list[float]]) -> FaceFeatures:
@@ -40,15 +43,22 @@ def test_motion_reconstruction_of_the_same_face_has_no_gradient() -> None:
     assert target.shape.grad is None
 
 
-def test_info_nce_keeps_its_digits_under_autocast() -> None:
+@pytest.mark.parametrize(
+    "loss", [partial(info_nce, temperature=0.07), squared_correlation, lip_consistency], ids=str
+)
+def test_losses_of_features_keep_their_digits_under_autocast(loss: Callable[..., Tensor]) -> None:
     torch.manual_seed(0)
     x, y = torch.randn(8, 16), torch.randn(8, 16)
-    expected = info_nce(x, y, temperature=0.07)
     with torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(precise_info_nce(x, y, temperature=0.07), expected)
-        assert not torch.equal(info_nce(x, y, temperature=0.07), expected)
+        under, halves = loss(x, y), loss(x.bfloat16(), y.bfloat16())
+    assert torch.equal(under, loss(x, y))
+    assert halves.dtype == torch.float32
+    assert torch.equal(halves, loss(x.bfloat16().float(), y.bfloat16().float()))
+
+
+def test_info_nce_of_the_same_features_in_half_precision_is_the_logarithm() -> None:
     same = torch.ones(3, 16, dtype=torch.bfloat16)
-    assert precise_info_nce(same, same, temperature=0.07).item() == pytest.approx(math.log(3), rel=1e-6)
+    assert info_nce(same, same, temperature=0.07).item() == pytest.approx(math.log(3), rel=1e-6)
 
 
 def test_lip_consistency_by_hand() -> None:

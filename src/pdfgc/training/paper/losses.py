@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, linalg
 
 from pdfgc.priors.face_features import FaceFeatures
-from pdfgc.training.losses import info_nce
-
-
-def precise_info_nce(anchors: Tensor, candidates: Tensor, *, temperature: float) -> Tensor:
-    """`info_nce` in float32 also under autocast: over a temperature, half precision leaves too few digits."""
-    with torch.autocast(anchors.device.type, enabled=False):
-        return info_nce(anchors.float(), candidates.float(), temperature=temperature)
+from pdfgc.training.losses import in_float32
 
 
 def motion_reconstruction(result: FaceFeatures, target: FaceFeatures) -> Tensor:
@@ -31,6 +24,7 @@ def motion_reconstruction(result: FaceFeatures, target: FaceFeatures) -> Tensor:
     return (shape + emotion).mean()
 
 
+@in_float32
 def lip_consistency(lips: Tensor, speech: Tensor) -> Tensor:
     """The first term of L_con (eq. 8): `exp(-S(V_lip(If), E_aud(ag)))`, S the cosine; mean over the batch.
 

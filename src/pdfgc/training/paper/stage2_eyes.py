@@ -14,10 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pdfgc.training.distributed import gather_rows
+from pdfgc.training.losses import info_nce
 from pdfgc.training.paper.eye_swap import swap_eyes
 from pdfgc.training.paper.frames import Moment, PaperClips
 from pdfgc.training.paper.head_stage import HeadStage
-from pdfgc.training.paper.losses import precise_info_nce
 from pdfgc.training.stage import Batch, Draw, Setup, Stage
 from pdfgc.training.stage2_eyes import eye_targets
 
@@ -51,7 +51,7 @@ class PaperEyesStage(HeadStage):
         anchor, positive, negative = (gather_rows(feature) for feature in features.chunk(3))
         codes = self.motion.embed("eyes", features)
         return {
-            "swap": precise_info_nce(anchor, torch.cat([positive, negative]), temperature=self.temperature),
+            "swap": info_nce(anchor, torch.cat([positive, negative]), temperature=self.temperature),
             "geometry": F.l1_loss(codes.float(), eye_targets(batch["scores"].flatten(0, 1))),
         }
 

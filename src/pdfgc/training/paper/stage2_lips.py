@@ -11,8 +11,8 @@ from torch import Tensor
 
 from pdfgc.networks.paper.build import make_motion, make_speech
 from pdfgc.training.distributed import gather_rows
+from pdfgc.training.losses import info_nce
 from pdfgc.training.paper.frames import PaperClips
-from pdfgc.training.paper.losses import precise_info_nce
 from pdfgc.training.paper.parts import TRUNK, head_name, load_parts
 from pdfgc.training.paper.pictures import to_float
 from pdfgc.training.stage import Batch, Draw, Phase, Setup, Stage
@@ -62,8 +62,8 @@ class PaperLipsStage(Stage):
         """`lips_to_speech` and `speech_to_lips`: InfoNCE both ways (eq. 2, 3)."""
         lips, speech = (gather_rows(features) for features in self._features(batch))
         return {
-            "lips_to_speech": precise_info_nce(lips, speech, temperature=self.temperature),
-            "speech_to_lips": precise_info_nce(speech, lips, temperature=self.temperature),
+            "lips_to_speech": info_nce(lips, speech, temperature=self.temperature),
+            "speech_to_lips": info_nce(speech, lips, temperature=self.temperature),
         }
 
     def _features(self, batch: Batch) -> tuple[Tensor, Tensor]:
