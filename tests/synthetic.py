@@ -138,3 +138,12 @@ def _tone(seconds: float) -> np.ndarray:
     """220 Hz at 16 kHz: `[N]` float32."""
     samples = np.arange(int(seconds * AUDIO_RATE))
     return (0.3 * np.sin(2 * np.pi * 220 * samples / AUDIO_RATE)).astype(np.float32)
+
+
+def prepared_bytes(folder: Path) -> dict[str, bytes]:
+    """All files of a prepared folder but the lock, which says what process worked there."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != ".lock"
+    }

@@ -28,18 +28,9 @@ from pdfgc.errors import InputError
 from pdfgc.face.crop import HEAD_SIDE, LIFT
 from pdfgc.face.geometry import POSE_SCALE, fit_pose
 from pdfgc.face.mesh import FACE_HEIGHT
-from synthetic import write_face_video
+from synthetic import prepared_bytes, write_face_video
 
 SETTINGS = PrepareSettings(size=64, shortest=4, voice=0.0, listener="")
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """All files but the lock, which says what process worked there."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file() and path.name != ".lock"
-    }
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +96,7 @@ def test_the_index_says_why(prepared: Path) -> None:
 def test_a_second_call_does_only_what_is_missing(
     prepared: Path, videos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files = contents(prepared)
+    files = prepared_bytes(prepared)
     worked: list[str] = []
     whole = module.prepare_job
 
@@ -122,7 +113,7 @@ def test_a_second_call_does_only_what_is_missing(
     (prepared / "clips" / "eileen" / ".talk.mp4.safetensors.123.part.safetensors").write_bytes(b"half")
     prepare(videos, prepared, licence="CC0", settings=SETTINGS)
     assert worked == ["eileen/talk.mp4"]
-    assert contents(prepared) == files
+    assert prepared_bytes(prepared) == files
 
 
 def test_other_settings_need_another_folder(prepared: Path, videos: Path) -> None:
@@ -212,7 +203,7 @@ def test_bad_input_is_said(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_two_workers_make_the_same_bytes(videos: Path, prepared: Path, tmp_path: Path) -> None:
     prepare(videos, tmp_path, workers=2, licence="CC0", settings=SETTINGS)
-    assert contents(tmp_path) == contents(prepared)
+    assert prepared_bytes(tmp_path) == prepared_bytes(prepared)
 
 
 @pytest.mark.slow
@@ -223,7 +214,7 @@ def test_a_ray_cluster_makes_the_same_bytes(
         pytest.skip("Ray is not installed: pip install '.[ray]'")
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     prepare(videos, tmp_path, workers=1, engine="ray", licence="CC0", settings=SETTINGS)
-    assert contents(tmp_path) == contents(prepared)
+    assert prepared_bytes(tmp_path) == prepared_bytes(prepared)
 
 
 @pytest.mark.slow
@@ -254,4 +245,4 @@ def test_a_killed_run_loses_one_clip_at_most(tmp_path: Path) -> None:
     redone = Counter(after[name] != time_written for name, time_written in before.items())
     assert redone[True] <= 1
     prepare(clips, tmp_path / "whole", settings=settings)
-    assert contents(killed) == contents(tmp_path / "whole")
+    assert prepared_bytes(killed) == prepared_bytes(tmp_path / "whole")

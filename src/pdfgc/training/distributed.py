@@ -70,6 +70,7 @@ def joined(device: torch.device) -> Iterator[torch.device]:
     dist.init_process_group(backend, timeout=_PATIENCE)
     try:
         yield device
+        wait()  # nobody leaves while another one still sends
     finally:
         dist.destroy_process_group()
 

@@ -16,6 +16,7 @@ from pdfgc.data.talking_head_3d.speech import LIP_ACTIONS, invent
 from pdfgc.errors import InputError
 from pdfgc.media.audio import read_audio
 from pdfgc.media.video import probe, read_frames
+from synthetic import prepared_bytes
 
 DEMO = Path(__file__).parents[3] / "demo"
 
@@ -107,3 +108,8 @@ def test_made_heads_can_be_prepared_and_are_kept(tmp_path: Path) -> None:
     clips = ClipSet.open(tmp_path / "shards")
     assert list(clips.by_identity) == ["head_0_0000"]
     assert sum(len(group) for group in clips.by_identity.values()) == 2, prepared.stdout
+    again = pdfgc("prepare", str(tmp_path / "heads"), "-o", str(tmp_path / "again"), "--workers", "2")
+    assert again.returncode == 0, again.stderr
+    assert prepared_bytes(tmp_path / "again") == prepared_bytes(tmp_path / "shards"), (
+        "all filters on, two workers"
+    )
