@@ -93,6 +93,16 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise
 
 
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Writes a text in UTF-8, complete or not at all.
+
+    Raises:
+        InputError, OSError: as `atomic_path`.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
 @contextmanager
 def naming_in_errors(path: Path, temporary: Path | None = None) -> Iterator[None]:
     """Has errors of a full disk name the file that the block writes: those of `write` and of safetensors name none.

@@ -31,7 +31,7 @@ from pdfgc.data.layouts import Layout, list_jobs
 from pdfgc.data.rejection import Rejection
 from pdfgc.data.settings import PrepareSettings
 from pdfgc.errors import InputError
-from pdfgc.files import atomic_path, make_folder, remove_unfinished
+from pdfgc.files import make_folder, remove_unfinished, write_text
 from pdfgc.lock import locked
 from pdfgc.progress import track
 from pdfgc.wording import counted
@@ -256,5 +256,4 @@ def _listed(counts: dict[str, int]) -> str:
 
 
 def _write_json(path: Path, tree: Any) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(tree, indent=1, sort_keys=True) + "\n")
+    write_text(path, json.dumps(tree, indent=1, sort_keys=True) + "\n")

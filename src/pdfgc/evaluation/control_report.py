@@ -17,7 +17,7 @@ from pdfgc.evaluation.report import cell_text, columns, write_results
 from pdfgc.evaluation.signals import MEASURES, pingpong
 from pdfgc.evaluation.strips import chosen_frames, strip_of_video, to_jpeg
 from pdfgc.evaluation.tables import markdown, number
-from pdfgc.files import atomic_path
+from pdfgc.files import write_text
 
 WANTED_MOVEMENT = 0.35
 """Movement of what is not driven, relative to the driver's own, that the project's goal allows."""
@@ -50,11 +50,13 @@ def write_control_page(results: dict[str, Any], comparisons: Sequence[Comparison
         page.key(),
         *(_pair_section(pair, members) for pair, members in _worst_first(comparisons)),
     ]
-    _write(
+    write_text(
         folder / "report.md",
         f"# Control matrix\n\n{ABOUT}\n\n{page.instruments(results)}\n\n{control_markdown(results)}",
     )
-    return _write(folder / "report.html", page.page("Control matrix", parts))
+    path = folder / "report.html"
+    write_text(path, page.page("Control matrix", parts))
+    return path
 
 
 def write_cases_page(
@@ -87,8 +89,10 @@ def write_cases_page(
     text = "".join(
         f"\n## {case['pair']}\n\n{_overall(case)}\n\n{markdown(case_rows(case))}" for case in results["cases"]
     )
-    _write(folder / "report.md", f"# Cases\n\n{about}\n{text}")
-    return _write(folder / "report.html", page.page("Cases", parts))
+    write_text(folder / "report.md", f"# Cases\n\n{about}\n{text}")
+    path = folder / "report.html"
+    write_text(path, page.page("Cases", parts))
+    return path
 
 
 def heat_map(results: dict[str, Any]) -> str:
@@ -208,9 +212,3 @@ def _curves(comparison: Comparison) -> Curves:
 def _overall(case: dict[str, Any]) -> str:
     known = ", ".join(f"{name} {number(result['value'])}" for name, result in case["overall"].items())
     return f"{case['frames']} frames, {known}"
-
-
-def _write(path: Path, text: str) -> Path:
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    return path

@@ -23,7 +23,7 @@ from pdfgc.evaluation.tables import (
     summary_rows,
     worst_first,
 )
-from pdfgc.files import atomic_path
+from pdfgc.files import write_text
 
 PICTURED = 12
 """Clips that the page shows with pictures and curves; all are in its table."""
@@ -34,9 +34,9 @@ def write_report(
 ) -> Path:
     """Writes the three files; the path of the page."""
     write_results(results, folder)
-    _write_text(folder / "report.md", markdown_report(title, about, results))
+    write_text(folder / "report.md", markdown_report(title, about, results))
     path = folder / "report.html"
-    _write_text(path, html_report(title, about, results, trials))
+    write_text(path, html_report(title, about, results, trials))
     return path
 
 
@@ -106,8 +106,3 @@ def _picture_row(name: str, pair: Pair, side: int) -> list[tuple[str, bytes]]:
     path = (pair.generated, pair.truth)[side]
     strip = strip_of_video(path, [int(rows[i]) for i in chosen_frames(len(rows))])
     return [] if strip is None else [(name, to_jpeg(strip))]
-
-
-def _write_text(path: Path, text: str) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")

@@ -17,7 +17,7 @@ from pdfgc.evaluation.result import MetricResult, summarise
 from pdfgc.evaluation.signals import MEASURES
 from pdfgc.evaluation.speed import speed
 from pdfgc.evaluation.tracking_error import tracking_error
-from pdfgc.files import atomic_path
+from pdfgc.files import write_text
 
 SHOWN = ("mouth", "smile", "brow", "blink", "gaze_x", "gaze_y", "pitch", "yaw", "roll")
 """Measures with a column in the table; the JSON has them all."""
@@ -146,8 +146,7 @@ def write_results(results: dict[str, Any], folder: Path) -> Path:
     """Writes `results.json` into a folder, which is made when missing; NaN cannot occur in it."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "results.json"
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(results, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(results, indent=1, allow_nan=False) + "\n")
     return path
 
 

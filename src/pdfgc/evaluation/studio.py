@@ -21,7 +21,7 @@ from pdfgc.evaluation.digests import rendering_digest
 from pdfgc.evaluation.evidence import Tracker
 from pdfgc.evaluation.portraits import find_portrait
 from pdfgc.evaluation.store import ArrayStore
-from pdfgc.files import atomic_path
+from pdfgc.files import write_text
 from pdfgc.report_folders import make_marked
 
 if TYPE_CHECKING:
@@ -197,10 +197,7 @@ class Studio:
                 return int(known["frames"])
         note.unlink(missing_ok=True)  # or a kill between the two would leave this video under another's note
         count = _write(path, frames, fps, sound)
-        with atomic_path(note) as temporary:
-            temporary.write_text(
-                json.dumps({"key": key, "frames": count, "from": described}, indent=1) + "\n"
-            )
+        write_text(note, json.dumps({"key": key, "frames": count, "from": described}, indent=1) + "\n")
         return count
 
     def _rendered(

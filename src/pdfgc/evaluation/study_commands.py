@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pdfgc.arguments import Option
 from pdfgc.errors import InputError
-from pdfgc.files import atomic_path
+from pdfgc.files import write_text
 from pdfgc.progress import say
 from pdfgc.wording import counted
 
@@ -80,8 +80,7 @@ def score(
         "methods": {m: {q: r.to_json() for q, r in results.items()} for m, results in scores.items()},
     }
     target = output or study / "scores.json"
-    with atomic_path(target) as temporary:
-        temporary.write_text(json.dumps(tree, indent=1) + "\n", encoding="utf-8")
+    write_text(target, json.dumps(tree, indent=1) + "\n")
     say(f"{score_table(scores)}written to {target}")
 
 

@@ -29,7 +29,7 @@ from pdfgc.config import Config, config_from_dict, config_to_dict, config_to_yam
 from pdfgc.data.clips import ClipSet, digest_of
 from pdfgc.devices import choose_device
 from pdfgc.errors import InputError
-from pdfgc.files import atomic_path, make_folder, sha256_of
+from pdfgc.files import make_folder, sha256_of, write_text
 from pdfgc.lock import locked
 from pdfgc.priors.face_features import require_tflite
 from pdfgc.progress import set_quiet
@@ -99,7 +99,7 @@ def train(
                 set_quiet(True)  # one process speaks for all
             else:
                 _check_settled(names, job)
-                _write_text(folder / "config.yaml", config_to_yaml(config))
+                write_text(folder / "config.yaml", config_to_yaml(config))
             return _train_stages(names, job, max_minutes)
 
 
@@ -220,7 +220,7 @@ def _train_stage(name: str, job: _Job, end: float) -> Outcome:
     setup.folder.mkdir(exist_ok=True)
     loop = Loop(stage, config, setup.folder, setup.earlier.used, job.device, job.data)
     if distributed.rank() == 0:
-        _write_text(setup.folder / "config.yaml", config_to_yaml(config))
+        write_text(setup.folder / "config.yaml", config_to_yaml(config))
     minutes = None if end == math.inf else max(end - time.monotonic(), 0) / 60
     outcome = loop.run(minutes)
     path = setup.folder / "weights.safetensors"
@@ -323,8 +323,3 @@ def _built_upon(run: Path, name: str) -> list[str]:
         if path.is_file() and name in read_about(path)["stages"][stage]["used"]:
             later.append(stage)
     return later
-
-
-def _write_text(path: Path, text: str) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_text(text)
