@@ -17,7 +17,7 @@ from pdfgc.config import load_config
 from pdfgc.media.audio import read_audio
 from pdfgc.training.logs import read_log
 from pdfgc.training.results import STAGES, read_result
-from synthetic import ASTRONAUT, write_face_video
+from synthetic import ASTRONAUT, write_clip_set, write_face_video
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
@@ -31,6 +31,10 @@ def commands(text: str) -> list[str]:
 
 def section(heading: str) -> str:
     return TEXT.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
+
+
+def pdfgc(*words: str) -> list[str]:
+    return [sys.executable, "-m", "pdfgc.cli", *words]
 
 
 @pytest.mark.slow
@@ -48,7 +52,7 @@ def test_the_first_try_leads_from_videos_to_a_model(tmp_path: Path) -> None:
         program, *words = shlex.split(line)
         assert program == "pdfgc"
         done = subprocess.run(
-            [sys.executable, "-m", "pdfgc.cli", *words],
+            pdfgc(*words),
             cwd=tmp_path,
             capture_output=True,
             text=True,
@@ -83,3 +87,40 @@ def test_shares_are_those_of_small() -> None:
     stages = load_config("small").stages
     shares = [getattr(stages, stage.replace("-", "_")).training.share for stage in STAGES]
     assert " : ".join(f"{share:g}" for share in shares) in TEXT
+
+
+@pytest.mark.slow
+def test_the_hour_on_a_cpu_trains_what_paints_last(tmp_path: Path) -> None:
+    """As it is written, but for preset `tiny`, three clips and a step."""
+    write_clip_set(tmp_path / "shards", identities=3, clips=1, frames=30, size=128)
+    tiny = [
+        "--set",
+        "size=128",
+        "--set",
+        "networks.speech=mel",
+        "--set",
+        "training.steps=1",
+        "--set",
+        "training.batch=2",
+    ]
+    begun = ["train", "all", "--preset", "tiny", "--data", "shards", "--run", "runs/mine", *tiny]
+    *copied, trained = commands(section("On GPUs").split("### An hour on a CPU\n", 1)[1])
+    words = shlex.split(trained.replace("--preset small", "--preset tiny"))[1:]
+    lines = [
+        pdfgc(*begun, "--set", "weights.perceptual=0"),
+        ["cp", "runs/mine/model.safetensors", "mine.safetensors"],
+        *map(shlex.split, copied),
+        pdfgc(*words, *tiny),
+    ]
+    for line in lines:
+        done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    before, after = (
+        read_result(tmp_path / "runs" / run / "stage3" / "weights.safetensors").tensors
+        for run in ("mine", "late")
+    )
+    changed = {name for name in after if not after[name].equal(before[name])}
+    assert changed and all(name.startswith("generator.painter.") for name in changed), changed
+    assert not [name for name in changed if name.startswith("generator.painter.coarse")]
+    (step,) = read_log(tmp_path / "runs" / "late" / "stage3")
+    assert {"l1", "perceptual"} <= step.keys() and "mesh" not in step
