@@ -16,8 +16,6 @@ from pdfgc.face.geometry import MESH_POINTS, apply_pose, canonical_face
 FPS = 25
 ASTRONAUT = Path(__file__).parents[1] / "demo" / "astronaut.jpg"
 
-ASTRONAUT = Path(__file__).parents[1] / "demo" / "astronaut.jpg"
-
 
 def talking_meshes(frames: int, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Crop meshes `[T, 478, 3]` of a head that nods, turns and talks; its mouth's opening `[T]`, 0..1."""

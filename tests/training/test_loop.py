@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import signal
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from pdfgc.config import Config, load_config
 from pdfgc.data.clips import ClipSet
@@ -235,12 +238,24 @@ def test_the_paper_s_networks_may_not_change_and_its_other_settings_not_unsaid(
     make_loop(clips, tmp_path).run()
     make_loop(clips, tmp_path)
     assert "changed" not in caplog.text
+    _make_older(tmp_path / "checkpoints")
+    make_loop(clips, tmp_path)
+    assert "changed" not in caplog.text, "settings that the checkpoint is too old to know"
     with pytest.raises(
         InputError, match=r"begun with other paper\.networks \(landmarks\); use another --run"
     ):
         make_loop(clips, tmp_path, "paper.networks.landmarks=70")
     make_loop(clips, tmp_path, "paper.teachers.face=emoca", "paper.seen_lips=0.3")
     assert "stage1 goes on with a changed paper.seen_lips, paper.teachers" in caplog.text
+
+
+def _make_older(folder: Path) -> None:
+    """Takes a setting that came later out of the newest checkpoint."""
+    path = list_checkpoints(folder)[-1]
+    with safe_open(path, "pt") as file:
+        about, tensors = json.loads(file.metadata()["pdfgc_checkpoint"]), load_file(path)
+    del about["config"]["paper"]["generator_from"]
+    save_file(tensors, path, metadata={"pdfgc_checkpoint": json.dumps(about)})
 
 
 def test_losses_without_weight_are_refused(clips: ClipSet, tmp_path: Path) -> None:

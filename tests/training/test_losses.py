@@ -76,3 +76,11 @@ def test_feature_matching_by_hand_and_without_gradient_to_the_real_maps() -> Non
     assert loss.item() == pytest.approx((3 + 1) / 2)
     loss.backward()
     assert real.grad is None and fake.grad is not None
+
+
+def test_losses_of_features_take_their_tensors_by_name_too() -> None:
+    torch.manual_seed(0)
+    x, y = torch.randn(2, 8, 16).bfloat16()
+    expected = info_nce(x.float(), y.float(), temperature=0.1)
+    assert torch.equal(info_nce(anchors=x, candidates=y, temperature=0.1), expected)
+    assert torch.equal(info_nce(x, candidates=y, temperature=0.1), expected)

@@ -21,15 +21,20 @@ def in_float32(loss: Callable[_P, Tensor]) -> Callable[_P, Tensor]:
 
     @wraps(loss)
     def precise(*args: _P.args, **kwargs: _P.kwargs) -> Tensor:
-        tensors = [value for value in args if isinstance(value, Tensor)]
-        wide = [
-            value.float() if isinstance(value, Tensor) and value.dtype.itemsize < 4 else value
-            for value in args
-        ]
-        with torch.autocast(tensors[0].device.type, enabled=False):
-            return loss(*wide, **kwargs)  # type: ignore[arg-type]
+        named = {name: _widened(value) for name, value in kwargs.items()}
+        given = [_widened(value) for value in args]
+        device = next(value.device for value in (*given, *named.values()) if isinstance(value, Tensor))
+        with torch.autocast(device.type, enabled=False):
+            return loss(*given, **named)  # type: ignore[arg-type]
 
     return precise
+
+
+def _widened(value: object) -> object:
+    """A tensor of 16-bit numbers in float32; everything else as it is."""
+    if isinstance(value, Tensor) and value.dtype in (torch.bfloat16, torch.float16):
+        return value.float()
+    return value
 
 
 @in_float32

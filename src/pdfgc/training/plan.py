@@ -51,6 +51,19 @@ def describe(stage: Stage, training: Training) -> list[str]:
         f"{'' if _is_exact(training) else f' in float32, {training.precision} takes little more than half'}; "
         "buffers of the convolutions and of the allocator come on top",
         "  losses: " + json.dumps(dict(stage.weights)),
+        *_joining(stage, training),
+    ]
+
+
+def _joining(stage: Stage, training: Training) -> list[str]:
+    """What is to be said of losses that begin later."""
+    by_step: dict[int, list[str]] = {}
+    for name, step in stage.joins_at.items():
+        by_step.setdefault(step, []).append(name)
+    return [
+        f"  {', '.join(names)}: from step {step + 1} on" + (", so never" if step >= training.steps else "")
+        for step, names in sorted(by_step.items())
+        if step > 0
     ]
 
 

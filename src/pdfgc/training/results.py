@@ -161,19 +161,25 @@ class Results:
         """
         if self.pretend or not module.state_dict():
             return
+        stage = self.holder(name)
+        if stage is None:
+            raise InputError(
+                f"no stage trained in {self.run} has a module named {name}; train the earlier stages first"
+            )
+        try:
+            module.load_state_dict(self.of(stage).module(name))
+        except RuntimeError as error:
+            raise InputError(
+                f"the module {name} of {stage} in {self.run} does not fit the configuration: it was trained "
+                f"with preset {self.of(stage).about.get('preset')}, whose networks have other sizes"
+            ) from error
+
+    def holder(self, name: str) -> str | None:
+        """The latest stage whose result has a module of that name."""
         for stage in reversed(self.stages()):
             if any(key.startswith(f"{name}.") for key in _tensor_names(self._path(stage))):
-                try:
-                    module.load_state_dict(self.of(stage).module(name))
-                except RuntimeError as error:
-                    raise InputError(
-                        f"the module {name} of {stage} in {self.run} does not fit the configuration: it was trained "
-                        f"with preset {self.of(stage).about.get('preset')}, whose networks have other sizes"
-                    ) from error
-                return
-        raise InputError(
-            f"no stage trained in {self.run} has a module named {name}; train the earlier stages first"
-        )
+                return stage
+        return None
 
     def _path(self, stage: str) -> Path:
         return self.run / stage / "weights.safetensors"

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pdfgc.config import config_from_dict, config_to_dict
 from pdfgc.errors import InputError
 from pdfgc.training.checkpoint import Checkpoint
 
@@ -34,13 +35,15 @@ def compare(
         InputError: the checkpoint is of other networks, another size or other earlier stages, or has trained what is
             to be frozen now.
     """
+    # as read now, so that settings which it is too old to know do not count as changed
+    begun = config_to_dict(config_from_dict(checkpoint.config))
     for key in ("networks", "size"):
-        if checkpoint.config[key] != config[key]:
+        if begun[key] != config[key]:
             raise InputError(
-                f"{folder} was begun with {key} {checkpoint.config[key]}, but the configuration has "
+                f"{folder} was begun with {key} {begun[key]}, but the configuration has "
                 f"{config[key]}; use another --run"
             )
-    people = _differences(checkpoint.config["data"], config["data"])
+    people = _differences(begun["data"], config["data"])
     if people:
         log.warning(
             "%s goes on with a changed data.%s: who was trained on before is no stranger to it now",
@@ -49,9 +52,9 @@ def compare(
         )
     if is_other_data(checkpoint.data, data):
         log.warning("%s goes on with other clips than before: those of --data have changed", stage)
-    _compare_paper(stage, folder, checkpoint.config["paper"], config["paper"])
+    _compare_paper(stage, folder, begun["paper"], config["paper"])
     section = stage.replace("-", "_")
-    before, now = checkpoint.config["stages"][section], config["stages"][section]
+    before, now = begun["stages"][section], config["stages"][section]
     _refuse_newly_frozen(folder, f"stages.{section}.frozen", before.get("frozen", ()), now.get("frozen", ()))
     if before != now:
         log.warning("%s goes on with a changed configuration", stage)

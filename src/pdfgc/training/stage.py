@@ -13,11 +13,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from pdfgc.training.checkpoint import list_checkpoints
 
 if TYPE_CHECKING:
     from pdfgc.config import Config
@@ -92,6 +95,10 @@ class Setup:
     cache: Path
     """A folder shared by the stages of a run, for what is worth computing once (speech features)."""
 
+    def goes_on(self) -> bool:
+        """Whether the stage has a checkpoint, which holds the weights of all its modules."""
+        return bool(list_checkpoints(self.folder / "checkpoints"))
+
 
 class Stage(ABC):
     """One stage of training.
@@ -117,6 +124,8 @@ class Stage(ABC):
     """The modules that this stage adds to the model; their averaged weights become the stage's result."""
     for_later: tuple[str, ...] = ()
     """Modules that later stages begin with and the model does not have: part of the stage's result alone."""
+    joins_at: Mapping[str, int] = MappingProxyType({})
+    """The first step, from 0, of losses that begin later."""
     weights: Mapping[str, float]
     """Weight of each loss by name, usually `config.stages.<stage>.weights`."""
     device: torch.device = torch.device("cpu")

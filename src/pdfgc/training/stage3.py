@@ -92,6 +92,8 @@ class Stage3(Stage):
         if paint:
             phases.append(Phase("generator", ("generator",)))
             if self.painting.adversarial:
+                judged = ("adversarial", "feature_matching")
+                self.joins_at = {name: settings.adversarial_from for name in judged if not self.is_off(name)}
                 phases.append(Phase("discriminator", ("discriminator",), betas=(0.5, 0.99), ema=False))
         self.phases = tuple(phases)
 

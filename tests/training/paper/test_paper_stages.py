@@ -14,13 +14,14 @@ from torch import Tensor, nn
 
 from pdfgc.config import config_from_dict, load_config
 from pdfgc.data.clips import ClipSet
+from pdfgc.errors import InputError
 from pdfgc.model import load
 from pdfgc.networks.paper.build import make_networks
 from pdfgc.paper_model import PaperModel
 from pdfgc.training.paper.stage3 import PaperStage3
-from pdfgc.training.results import Results, read_result
+from pdfgc.training.results import Results, read_result, write_result
 from pdfgc.training.run import plan, train
-from pdfgc.training.stage import Setup
+from pdfgc.training.stage import Draw, Setup
 from synthetic import write_clip_set
 
 STAGES = ("stage1", "stage2-lips", "stage2-eyes", "stage2-pose", "stage3")
@@ -144,22 +145,66 @@ def test_a_stage_without_an_adversary(trained: Path, shards: Path, tmp_path: Pat
     assert not {"adversarial", "matching", "discriminator"} & set(steps[0])
 
 
+def stage3_of(trained: Path, shards: Path, folder: Path, *changes: str) -> PaperStage3:
+    """Stage 3 on the earlier stages of a run, before its first step."""
+    config = load_config("paper_tiny", [*CHANGES, *changes])
+    earlier = Results(trained, "stage3")
+    clips = ClipSet.open(shards)
+    return PaperStage3(Setup(config, clips, clips, earlier, folder / "stage3", folder))
+
+
 @pytest.mark.parametrize(("source", "alike"), [("stage1", True), ("nothing", False)])
 def test_g_begins_with_what_g0_has_learnt_or_with_nothing(
-    source: str, alike: bool, trained: Path, shards: Path
+    source: str, alike: bool, trained: Path, shards: Path, tmp_path: Path
 ) -> None:
-    config = load_config("paper_tiny", [f"paper.generator_from={source}", "weights.perceptual=0"])
     first = read_result(trained / "stage1" / "weights.safetensors").module("first_generator")
-    clips = ClipSet.open(shards)
-    folder = trained / "stage3"
-    stage = PaperStage3(Setup(config, clips, clips, Results(trained, "stage3"), folder, trained / "cache"))
+    stage = stage3_of(trained, shards, tmp_path, f"paper.generator_from={source}")
     begun = stage.generator.state_dict()
     names = [name for name in begun if name.endswith("conv.weight")]
     assert names and all(torch.equal(begun[name], first[name]) == alike for name in names)
     mixed = "convs.0.conv.modulation.weight"
-    vector = first[mixed].shape[1] - config.paper.networks.motion
+    vector = first[mixed].shape[1] - load_config("paper_tiny").paper.networks.motion
     ratio = begun[mixed][:, :vector] / first[mixed][:, :vector]
     assert (float(ratio.std()) < 1e-4) == alike
+
+
+def test_a_run_without_g0_is_told_how_to_begin_and_goes_on_where_it_has_begun(
+    trained: Path, shards: Path, tmp_path: Path
+) -> None:
+    for stage in STAGES:
+        shutil.copytree(trained / stage, tmp_path / stage)
+    path = tmp_path / "stage1" / "weights.safetensors"
+    old = read_result(path)
+    kept = {name: own for name, own in old.tensors.items() if not name.startswith("first_generator.")}
+    write_result(path, kept, old.about)
+    assert stage3_of(tmp_path, shards, tmp_path).generator is not None, "its checkpoint has all of G"
+    shutil.rmtree(tmp_path / "stage3")
+    with pytest.raises(InputError, match=r"older version.*--set paper\.generator_from=nothing"):
+        stage3_of(tmp_path, shards, tmp_path)
+    assert stage3_of(tmp_path, shards, tmp_path, "paper.generator_from=nothing").generator is not None
+
+
+@pytest.mark.parametrize("gaze", ["iris", "l2cs"])
+@pytest.mark.parametrize("face", ["mediapipe", "emoca"])
+def test_gaze_teaches_the_picture_beside_every_face_teacher(
+    face: str, gaze: str, trained: Path, shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pdfgc.priors.teachers._given", lambda key, path, what: None)
+    changes = (f"paper.teachers.face={face}", f"paper.teachers.gaze={gaze}")
+    stage = stage3_of(trained, shards, tmp_path, *changes)
+    losses = stage.losses("generator", stage.batch(Draw(0, 0, 0, 2, 2)), 0)
+    for name in ("gaze", "motion"):
+        (gradient,) = torch.autograd.grad(
+            losses[name], [stage.generator.get_parameter("conv1.conv.weight")], retain_graph=True
+        )
+        assert losses[name] > 0 and gradient.abs().max() > 0, name
+
+
+def test_the_plan_says_which_losses_join_later(shards: Path, tmp_path: Path) -> None:
+    later = ("paper.adversarial_from=1", "paper.teachers_from=5")
+    text = plan("stage3", data=shards, run=tmp_path, preset="paper_tiny", changes=[*CHANGES, *later])
+    assert "adversarial, matching, discriminator: from step 2 on\n" in text + "\n"
+    assert "motion, sync, gaze: from step 6 on, so never" in text
 
 
 def test_a_resumed_stage_has_the_same_losses(trained: Path, shards: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pdfgc.config import Config
+from pdfgc.config_paper import Paper
 from pdfgc.networks.paper.discriminator import Discriminator
 from pdfgc.priors.face_features import FaceFeatures
 from pdfgc.training.losses import feature_matching, hinge_real_or_fake, hinge_taken_for_real
@@ -50,6 +51,19 @@ def adversary(config: Config, weights: Mapping[str, float]) -> tuple[Phase, ...]
         return ()
     first = config.paper.adversarial_from
     return (Phase("discriminator", ("discriminator",), learning_rate=0.2, ema=False, first=first),)
+
+
+def later_losses(settings: Paper, weights: Mapping[str, float], *taught: str) -> dict[str, int]:
+    """The first steps of a stage's losses that begin later (`Stage.joins_at`).
+
+    Args:
+        settings: when they do.
+        weights: of the stage's losses; those that are off are left out.
+        taught: names of the losses by which teachers of `teachers_from` teach.
+    """
+    judged = ("adversarial", "matching", "discriminator") if is_adversarial(weights) else ()
+    begin = dict.fromkeys(judged, settings.adversarial_from) | dict.fromkeys(taught, settings.teachers_from)
+    return {name: step for name, step in begin.items() if weights.get(name)}
 
 
 def discriminator_losses(network: Discriminator, real: Tensor, batch: Batch) -> dict[str, Tensor]:

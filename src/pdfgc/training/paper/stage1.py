@@ -32,6 +32,7 @@ from pdfgc.training.paper.pictures import (
     compare_pictures,
     discriminator_losses,
     is_adversarial,
+    later_losses,
     to_float,
     to_sheet,
 )
@@ -75,6 +76,7 @@ class PaperStage1(Stage):
         self.exports = ("appearance", TRUNK)
         self.for_later = (FIRST_GENERATOR,)
         self.perceptual = None if self.is_off("perceptual") else make_perceptual(config.paper.teachers)
+        self.joins_at = later_losses(self.settings, self.weights, "motion")
         self.faces = None if self.is_off("motion") else make_face_teacher(config.paper.teachers)
 
     def batch(self, draw: Draw) -> Batch:

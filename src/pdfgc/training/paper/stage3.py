@@ -12,11 +12,14 @@ from typing import ClassVar
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
+from pdfgc.errors import InputError
 from pdfgc.motion import FACTORS
 from pdfgc.networks.paper.build import make_appearance, make_generator, make_motion, make_speech
+from pdfgc.priors.face_features import FaceFeatures, MediaPipeTeacher
 from pdfgc.priors.teachers import make_face_teacher, make_gaze_teacher, make_perceptual
+from pdfgc.training.distributed import rank
 from pdfgc.training.losses import squared_correlation
 from pdfgc.training.memory_bank import MemoryBank
 from pdfgc.training.paper.first_generator import begin_as_first, fit_code_map
@@ -39,6 +42,7 @@ from pdfgc.training.paper.pictures import (
     compare_pictures,
     discriminator_losses,
     is_adversarial,
+    later_losses,
     to_float,
     to_sheet,
 )
@@ -79,11 +83,6 @@ class PaperStage3(Stage):
         }
         fresh = (*_EXPRESSION, *_CODES)
         load_parts(setup.earlier, {name: part for name, part in parts.items() if name not in fresh})
-        if self.settings.generator_from == "stage1" and not setup.earlier.pretend:
-            first = make_generator(sizes, config.size, motion=sizes.motion)
-            load_parts(setup.earlier, {FIRST_GENERATOR: first})
-            seed = config.stages.stage3.training.seed
-            begin_as_first(self.generator, first, FACTORS, fit_code_map(self.motion, self.clips, seed))
         self.modules = {
             **parts,
             "generator": self.generator,
@@ -97,9 +96,39 @@ class PaperStage3(Stage):
         )
         teachers = config.paper.teachers
         self.perceptual = None if self.is_off("perceptual") else make_perceptual(teachers)
-        needs_points = not self.is_off("motion") or (not self.is_off("gaze") and teachers.gaze == "iris")
-        self.faces = make_face_teacher(teachers) if needs_points else None
+        self.faces = None if self.is_off("motion") else make_face_teacher(teachers)
         self.gaze = None if self.is_off("gaze") else make_gaze_teacher(teachers)
+        self.tracker = self._make_tracker(teachers.gaze)
+        self.joins_at = later_losses(self.settings, self.weights, "motion", "sync", "gaze")
+        is_new = not (setup.earlier.pretend or setup.goes_on())
+        if (
+            self.settings.generator_from == "stage1" and is_new and rank() == 0
+        ):  # whose weights all processes get
+            self._begin_generator(setup)
+
+    def _make_tracker(self, gaze: str) -> nn.Module | None:
+        """What finds the irises in a picture: L_mot's teacher where that finds points, or one beside it."""
+        if self.gaze is None or gaze != "iris":
+            return None
+        return self.faces if isinstance(self.faces, MediaPipeTeacher) else MediaPipeTeacher()
+
+    def _begin_generator(self, setup: Setup) -> None:
+        """Gives G what G0 has learnt.
+
+        Raises:
+            InputError: stage 1 is of a version that did not keep G0.
+        """
+        config = setup.config
+        if setup.earlier.holder(FIRST_GENERATOR) is None:
+            raise InputError(
+                f"stage1 in {setup.earlier.run} is of an older version, which did not keep its generator for stage3; "
+                "begin without it: --set paper.generator_from=nothing"
+            )
+        sizes = config.paper.networks
+        first = make_generator(sizes, config.size, motion=sizes.motion)
+        load_parts(setup.earlier, {FIRST_GENERATOR: first})
+        seed = config.stages.stage3.training.seed
+        begin_as_first(self.generator, first, FACTORS, fit_code_map(self.motion, self.clips, seed))
 
     def batch(self, draw: Draw) -> Batch:
         """A portrait, a driving frame with its sound, and the augmented frames of the window about it."""
@@ -148,16 +177,17 @@ class PaperStage3(Stage):
 
     def _teachers_losses(self, made: Tensor, target: Tensor, mesh: Tensor) -> dict[str, Tensor]:
         """`motion` and `gaze`: what the teachers read off the painted and the true frame."""
-        losses, meshes = {}, (mesh, mesh)
+        losses = {}
+        read: dict[nn.Module, tuple[FaceFeatures, FaceFeatures]] = {}
+        for teacher in (self.faces, self.tracker):
+            if teacher is not None and teacher not in read:
+                with torch.no_grad():
+                    wanted = teacher(target, mesh)
+                read[teacher] = teacher(made, mesh), wanted
         if self.faces is not None:
-            with torch.no_grad():
-                wanted = self.faces(target, mesh)
-            found = self.faces(made, mesh)
-            if not self.is_off("motion"):
-                losses["motion"] = motion_reconstruction(found, wanted)
-            if found.mesh is not None and wanted.mesh is not None:
-                meshes = (found.mesh, wanted.mesh)
+            losses["motion"] = motion_reconstruction(*read[self.faces])
         if self.gaze is not None:
+            meshes = (mesh, mesh) if self.tracker is None else [seen.mesh for seen in read[self.tracker]]
             with torch.no_grad():
                 looking = self.gaze(target, meshes[1])
             losses["gaze"] = F.l1_loss(self.gaze(made, meshes[0]), looking)
