@@ -74,7 +74,7 @@ def _reason(error: Exception) -> str:
     """What torch says in its first sentence, where it is one; of other people's text it names a number or nothing."""
     if isinstance(error, pickle.UnpicklingError) and "Unsupported global" in str(error):
         return (
-            "it also holds other Python objects, which are not loaded; save its tensors alone with torch.save"
+            "it holds other Python objects too, which are not loaded; save its tensors alone with torch.save"
         )
     first = str(error).partition("\n")[0].partition(". ")[0]
     return first if " " in first else "PyTorch did not write it, or not all of it is there"

@@ -82,10 +82,8 @@ def begin_as_first(generator: Generator, first: Generator, factors: Mapping[str,
         factors: sizes of the codes in their order.
         fit: writes that feature in codes; columns of factors it does not know stay as they are.
     """
-    own, state = (
-        generator.state_dict(),
-        first.state_dict(),
-    )  # the state dict's tensors are the parameters themselves
+    # a state dict's tensors are the parameters themselves
+    own, state = generator.state_dict(), first.state_dict()
     for name, tensor in own.items():
         if not name.endswith("modulation.weight"):
             tensor.copy_(state[name])
