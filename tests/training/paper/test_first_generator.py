@@ -47,6 +47,15 @@ def test_a_code_that_never_moves_predicts_nothing() -> None:
     assert (features - (pose @ fit.matrices["pose"] + fit.offset)).mean(0).abs().max() < 1e-5
 
 
+def test_a_code_that_trembles_is_no_lever() -> None:
+    torch.manual_seed(0)
+    codes = {"eyes": 0.15 * torch.randn(128, 6), "pose": 0.4 * torch.randn(128, 6)}
+    codes["eyes"][:, 2] = 1e-4 * torch.randn(128)
+    fit = solve_code_map(torch.randn(128, 8), codes)
+    quiet, loud = fit.matrices["eyes"][2], fit.matrices["eyes"][[0, 1, 3, 4, 5]]
+    assert quiet.norm() < loud.norm(dim=1).max()
+
+
 def test_the_map_is_the_same_again_and_another_for_another_seed(tmp_path: Path) -> None:
     clips = PaperClips(write_clip_set(tmp_path, identities=2, clips=1, frames=12, size=64), 64)
     torch.manual_seed(0)

@@ -121,3 +121,10 @@ def test_eyes_of_another_picture_land_on_the_eyes() -> None:
     eyes = (meshes[0][[33, 133, 362, 263], :2] + 1) * 64
     assert rows.min() > eyes[:, 1].min() - 20 and rows.max() < eyes[:, 1].max() + 20
     assert columns.min() < eyes[:, 0].min() and columns.max() > eyes[:, 0].max()
+
+
+def test_pictures_much_too_small_are_told_of(clips: ClipSet, caplog: pytest.LogCaptureFixture) -> None:
+    PaperClips(clips, 64)
+    assert not caplog.text
+    PaperClips(clips, 224)
+    assert "2 clips of 2 hold pictures too small for 224 pixels (the smallest has 95)" in caplog.text

@@ -21,6 +21,7 @@ from torch import Tensor
 from pdfgc.networks.paper.generator import Generator
 from pdfgc.networks.paper.motion import MotionEncoder
 from pdfgc.training.paper.frames import PaperClips
+from pdfgc.training.paper.parts import DEVIATION
 from pdfgc.training.paper.pictures import to_float
 
 TAUGHT = ("eyes", "pose")
@@ -30,7 +31,11 @@ _PAIRS = 64
 """Pairs of frames of the training clips that the map is fitted to."""
 
 _RIDGE = 0.01
-"""Holds back codes that hardly move: a part of each code's variance."""
+"""Holds back codes that predict little: a part of each code's variance."""
+
+_STILL = 0.3
+"""Of a code's usual deviation (`DEVIATION`): entries that move less in the clips count as moving so far, or G would be
+driven wildly by what was nothing but noise there."""
 
 
 class CodeMap(NamedTuple):
@@ -64,7 +69,8 @@ def solve_code_map(features: Tensor, codes: Mapping[str, Tensor]) -> CodeMap:
     """The map from codes `{factor: [N, D]}` to features `[N, feature]` with the least squares (a ridge)."""
     wanted, side_by_side = features.double(), torch.cat(list(codes.values()), 1).double()
     middle, mean = side_by_side.mean(0), wanted.mean(0)
-    deviation = side_by_side.std(0).clamp(min=1e-6)
+    still = [torch.full((code.shape[1],), _STILL * DEVIATION[factor]) for factor, code in codes.items()]
+    deviation = torch.maximum(side_by_side.std(0), torch.cat(still).double())
     known = (side_by_side - middle) / deviation
     ridge = _RIDGE * len(known) * torch.eye(known.shape[1], dtype=known.dtype)
     matrix = torch.linalg.solve(known.T @ known + ridge, known.T @ (wanted - mean)) / deviation[:, None]

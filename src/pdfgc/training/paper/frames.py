@@ -5,6 +5,7 @@ Clips are read as they are drawn; only their index is in memory, so the number o
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 import cv2
@@ -19,11 +20,17 @@ from pdfgc.face.crop import CropBox
 from pdfgc.face.geometry import fit_pose
 from pdfgc.face.paper_view import head_mesh, view_box, view_mesh
 from pdfgc.networks.speech_mel import MelHearing, mel_patches
+from pdfgc.wording import counted
 
 _HEARD = 1.5
 """Seconds of sound on each side of the frames by which its level is set."""
 
 _LEAST_FRAMES = 2
+
+_ENLARGED = 0.5
+"""Side of a stored view, as a part of that of the pictures, below which it counts as too small."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,7 @@ class PaperClips:
                 + (" and sound" if sound else "")
                 + ", but none has them"
             )
+        _warn_of_small_pictures(self.clips, size)
         self.size = size
         self.people = {identity: number for number, identity in enumerate(self.clips.identities)}
         self._hearing = MelHearing()
@@ -144,6 +152,17 @@ class PaperClips:
             for picture, matrix in zip(pictures, matrices, strict=True)
         ]
         return torch.from_numpy(np.stack(warped)).permute(0, 3, 1, 2).contiguous()
+
+
+def _warn_of_small_pictures(clips: ClipSet, size: int) -> None:
+    """Says when most views would be enlarged to more than twice their size."""
+    sides = [_view(clip).side for clip in clips]
+    small = sum(side < _ENLARGED * size for side in sides)
+    if small > len(sides) / 2:
+        log.warning(
+            "%s of %d hold pictures too small for %d pixels (the smallest has %.0f): prepare them with a larger --size",
+            *(counted(small, "clip"), len(sides), size, min(sides)),
+        )
 
 
 def window_of(clip: Clip, middle: int, frames: int) -> Moment:

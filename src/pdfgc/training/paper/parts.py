@@ -38,7 +38,7 @@ _LIVELIER = 4.0
 _OPEN = 1.5
 """What is added to the one map that E_mot's heat-maps end in: some four of its deviations."""
 
-_DEVIATION = {"lips": 0.1, "expression": 0.1, "eyes": 0.15, "pose": 0.4}
+DEVIATION = {"lips": 0.1, "expression": 0.1, "eyes": 0.15, "pose": 0.4}
 """About how far an entry of each code moves: lips and expression as their untrained layers give them, eyes and pose in
 the units that stage 2 has taught."""
 
@@ -114,7 +114,7 @@ def heed_codes(generator: Generator, codes: Mapping[str, int]) -> None:
             if name.endswith("modulation.weight"):
                 parts = weight[:, -sum(codes.values()) :].split(list(codes.values()), 1)
                 for (factor, size), part in zip(codes.items(), parts, strict=True):
-                    part.mul_(_INFLUENCE / (_DEVIATION[factor] * (size / weight.shape[1]) ** 0.5))
+                    part.mul_(_INFLUENCE / (DEVIATION[factor] * (size / weight.shape[1]) ** 0.5))
 
 
 def load_parts(earlier: Results, parts: Mapping[str, nn.Module]) -> None:

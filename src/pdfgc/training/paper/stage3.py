@@ -100,10 +100,7 @@ class PaperStage3(Stage):
         self.gaze = None if self.is_off("gaze") else make_gaze_teacher(teachers)
         self.tracker = self._make_tracker(teachers.gaze)
         self.joins_at = later_losses(self.settings, self.weights, "motion", "sync", "gaze")
-        is_new = not (setup.earlier.pretend or setup.goes_on())
-        if (
-            self.settings.generator_from == "stage1" and is_new and rank() == 0
-        ):  # whose weights all processes get
+        if self.settings.generator_from == "stage1" and not (setup.earlier.pretend or setup.goes_on()):
             self._begin_generator(setup)
 
     def _make_tracker(self, gaze: str) -> nn.Module | None:
@@ -124,6 +121,8 @@ class PaperStage3(Stage):
                 f"stage1 in {setup.earlier.run} is of an older version, which did not keep its generator for stage3; "
                 "begin without it: --set paper.generator_from=nothing"
             )
+        if rank() > 0:
+            return  # all processes get the first one's weights
         sizes = config.paper.networks
         first = make_generator(sizes, config.size, motion=sizes.motion)
         load_parts(setup.earlier, {FIRST_GENERATOR: first})
