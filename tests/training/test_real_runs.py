@@ -20,17 +20,7 @@ from synthetic import write_clip_set
 CHANGES = ("training.batch=2", "training.workers=0", "weights.perceptual=0", "training.sample_every=0")
 OF_PRESET = {"tiny": ("networks.speech=mel",), "paper_tiny": ()}
 
-COMPARED = {
-    "l1",
-    "pose",
-    "geometry",
-    "correlation",
-    "matching",
-    "adversarial",
-    "discriminator",
-    "mesh",
-    "flow",
-}
+COMPARED = {"l1", "pose", "geometry", "matching", "adversarial", "discriminator", "mesh", "flow"}
 """Losses that rounding moves little; untrained features differ too little for those that tell them apart."""
 
 KILLED = """
