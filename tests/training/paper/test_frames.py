@@ -124,7 +124,7 @@ def test_eyes_of_another_picture_land_on_the_eyes() -> None:
 
 
 def test_pictures_much_too_small_are_told_of(clips: ClipSet, caplog: pytest.LogCaptureFixture) -> None:
-    PaperClips(clips, 64)
+    PaperClips(clips, 64).warn_of_small_pictures()
     assert not caplog.text
-    PaperClips(clips, 224)
+    PaperClips(clips, 224).warn_of_small_pictures()
     assert "2 clips of 2 hold pictures too small for 224 pixels (the smallest has 95)" in caplog.text

@@ -66,7 +66,6 @@ class PaperClips:
                 + (" and sound" if sound else "")
                 + ", but none has them"
             )
-        _warn_of_small_pictures(self.clips, size)
         self.size = size
         self.people = {identity: number for number, identity in enumerate(self.clips.identities)}
         self._hearing = MelHearing()
@@ -136,6 +135,16 @@ class PaperClips:
         at = torch.tensor(times - first / AUDIO_RATE, dtype=torch.float32)
         return mel_patches(columns, at[None])[0]
 
+    def warn_of_small_pictures(self) -> None:
+        """Says when most views would be enlarged to more than twice their size."""
+        sides = [_view(clip).side for clip in self.clips]
+        small = sum(side < _ENLARGED * self.size for side in sides)
+        if small > len(sides) / 2:
+            log.warning(
+                "%s of %d hold pictures too small for %d pixels (the smallest has %.0f): prepare them larger (--size)",
+                *(counted(small, "clip"), len(sides), self.size, min(sides)),
+            )
+
     def person(self, moment: Moment) -> int:
         """The number of whose clip it is."""
         return self.people[moment.clip.identity]
@@ -152,17 +161,6 @@ class PaperClips:
             for picture, matrix in zip(pictures, matrices, strict=True)
         ]
         return torch.from_numpy(np.stack(warped)).permute(0, 3, 1, 2).contiguous()
-
-
-def _warn_of_small_pictures(clips: ClipSet, size: int) -> None:
-    """Says when most views would be enlarged to more than twice their size."""
-    sides = [_view(clip).side for clip in clips]
-    small = sum(side < _ENLARGED * size for side in sides)
-    if small > len(sides) / 2:
-        log.warning(
-            "%s of %d hold pictures too small for %d pixels (the smallest has %.0f): prepare them with a larger --size",
-            *(counted(small, "clip"), len(sides), size, min(sides)),
-        )
 
 
 def window_of(clip: Clip, middle: int, frames: int) -> Moment:

@@ -51,6 +51,7 @@ class PaperStage1(Stage):
         self.settings = config.paper
         self.weights = config.stages.stage1.weights
         self.clips = PaperClips(setup.clips, config.size)
+        self.clips.warn_of_small_pictures()  # once a run is enough
         shown = setup.held_out.where(pictures=True)
         self.shown = PaperClips(shown if len(shown) else setup.clips, config.size)
         self.appearance = make_appearance(sizes)
